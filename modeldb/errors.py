@@ -1,0 +1,398 @@
+"""Every error of modeldb: one class, one SQLSTATE, raised alike in the server and in the client.
+
+The first line of a class's docstring is its default message, its second paragraph the advice printed in docs/errors.md
+and given as HINT when the raiser has no better one. 38000 is what PostgreSQL gives to an uncaught exception: a bug.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+
+class ModeldbError(Exception):
+    """modeldb failed."""
+
+    sqlstate = "MD000"
+
+    def __init__(self, message: str | None = None, *, detail: str | None = None, hint: str | None = None) -> None:
+        summary, advice = explain(type(self))
+        self.message = message or summary
+        self.detail = detail
+        self.hint = hint if hint is not None else advice
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.detail:
+            parts.append(f"DETAIL: {self.detail}")
+        if self.hint:
+            parts.append(f"HINT: {self.hint}")
+        return "\n".join(parts)
+
+
+# --- MD1xx: the registry -------------------------------------------------------------------------------------------
+
+
+class RegistryError(ModeldbError):
+    """The registry refused."""
+
+    sqlstate = "MD100"
+
+
+class UnknownModel(RegistryError):
+    """There is no such model.
+
+    SELECT name FROM modeldb.models lists the models.
+    """
+
+    sqlstate = "MD101"
+
+
+class UnknownVersion(RegistryError):
+    """The model has no such version.
+
+    SELECT * FROM modeldb.versions lists the versions.
+    """
+
+    sqlstate = "MD102"
+
+
+class UnknownAlias(RegistryError):
+    """The model has no such alias.
+
+    SELECT * FROM modeldb.aliases lists the aliases.
+    """
+
+    sqlstate = "MD103"
+
+
+class InvalidName(RegistryError):
+    """A name or a reference to a model is malformed.
+
+    A model is called by name, name@alias or name/version; names are letters, digits, "_", "-" and ".".
+    """
+
+    sqlstate = "MD104"
+
+
+class VersionInUse(RegistryError):
+    """An alias points at the version.
+
+    Promote another version first.
+    """
+
+    sqlstate = "MD105"
+
+
+class VersionRetired(RegistryError):
+    """The version is retired and does not predict.
+
+    Call another version, or promote the retired one, which brings it back.
+    """
+
+    sqlstate = "MD106"
+
+
+class NothingToRollBack(RegistryError):
+    """The alias has no earlier version to go back to.
+
+    SELECT * FROM modeldb.alias_history shows where the alias has pointed.
+    """
+
+    sqlstate = "MD107"
+
+
+class InvalidArgument(RegistryError):
+    """An argument of a registry function is not one of those it takes."""
+
+    sqlstate = "MD108"
+
+
+# --- MD2xx: the input of a prediction ------------------------------------------------------------------------------
+
+
+class InputError(ModeldbError):
+    """The row does not fit the model."""
+
+    sqlstate = "MD200"
+
+
+class WrongFeatureCount(InputError):
+    """The number of values is not the model's number of features.
+
+    describe(model) lists the features in order.
+    """
+
+    sqlstate = "MD201"
+
+
+class MissingFeature(InputError):
+    """The row has no column of the feature's name.
+
+    Select the column under the feature's name, or pass the values by position with ROW(...).
+    """
+
+    sqlstate = "MD202"
+
+
+class WrongType(InputError):
+    """A value's type does not fit its feature.
+
+    Cast the value to the feature's type; describe(model) lists the types.
+    """
+
+    sqlstate = "MD203"
+
+
+class NullFeature(InputError):
+    """NULL was given for a feature that was never missing in the sample.
+
+    Fill it with coalesce(), or SELECT configure(model, on_null => 'null') to get NULL for such rows.
+    """
+
+    sqlstate = "MD204"
+
+
+class NonFiniteFeature(InputError):
+    """NaN or an infinity was given to a model that cannot take it.
+
+    Filter or replace such values, as nullif(x, 'NaN') does.
+    """
+
+    sqlstate = "MD205"
+
+
+class UnseenCategory(InputError):
+    """The model's encoder refuses a category that it was not trained on.
+
+    Train with OneHotEncoder(handle_unknown="ignore") if new categories are to be expected.
+    """
+
+    sqlstate = "MD206"
+
+
+class NotANumber(InputError):
+    """The model's prediction is not a single number.
+
+    Text labels come from predict_label(), several outputs from predict_json().
+    """
+
+    sqlstate = "MD207"
+
+
+class NoProbabilities(InputError):
+    """The model gives no probabilities.
+
+    Only a classifier with predict_proba() has them; use predict() or predict_json().
+    """
+
+    sqlstate = "MD208"
+
+
+class UnknownClass(InputError):
+    """The model has no such class.
+
+    describe(model) lists the classes.
+    """
+
+    sqlstate = "MD209"
+
+
+class MalformedInput(InputError):
+    """The features cannot be read.
+
+    Give a table row, ROW(...), a numeric array, or a JSON object or array.
+    """
+
+    sqlstate = "MD210"
+
+
+# --- MD3xx: artifacts and their conversion -------------------------------------------------------------------------
+
+
+class ArtifactError(ModeldbError):
+    """The artifact was refused."""
+
+    sqlstate = "MD300"
+
+
+class UnsupportedEstimator(ArtifactError):
+    """A step of the estimator cannot be expressed in ONNX.
+
+    docs/models.md lists what is accepted.
+    """
+
+    sqlstate = "MD301"
+
+
+class ParityFailure(ArtifactError):
+    """The converted model does not reproduce its estimator on the sample, so it was not stored.
+
+    Replace the step at fault by one of those that docs/models.md lists as faithful.
+    """
+
+    sqlstate = "MD302"
+
+
+class InvalidArtifact(ArtifactError):
+    """The artifact is not a valid ONNX model."""
+
+    sqlstate = "MD303"
+
+
+class UnsafeArtifact(ArtifactError):
+    """The artifact has something that a stored model may not have.
+
+    Save the model in one file, with operators of the standard ONNX domains only.
+    """
+
+    sqlstate = "MD304"
+
+
+class SignatureMismatch(ArtifactError):
+    """The signature does not fit the artifact's inputs and outputs."""
+
+    sqlstate = "MD305"
+
+
+class ArtifactTooLarge(ArtifactError):
+    """The artifact is larger than the limit.
+
+    An administrator may raise it: UPDATE modeldb.settings SET max_artifact_bytes = ...
+    """
+
+    sqlstate = "MD306"
+
+
+class DigestMismatch(ArtifactError):
+    """The stored artifact does not match its digest and will not be used.
+
+    The database's storage or a restore has damaged it: register the model again, and check the server's disks.
+    """
+
+    sqlstate = "MD307"
+
+
+class InvalidSample(ArtifactError):
+    """The sample cannot describe the model's features.
+
+    Pass a few thousand of the rows that the model was trained on, as a DataFrame or an array.
+    """
+
+    sqlstate = "MD308"
+
+
+# --- MD4xx: prediction ---------------------------------------------------------------------------------------------
+
+
+class PredictionError(ModeldbError):
+    """The prediction failed."""
+
+    sqlstate = "MD400"
+
+
+class RunFailed(PredictionError):
+    """onnxruntime could not run the model on these features."""
+
+    sqlstate = "MD401"
+
+
+class LoadFailed(PredictionError):
+    """onnxruntime could not load the model."""
+
+    sqlstate = "MD402"
+
+
+class SmokeMismatch(PredictionError):
+    """The version does not reproduce its stored smoke rows on this server, so it was not promoted.
+
+    Compare the versions of onnxruntime that describe(model) and modeldb doctor show.
+    """
+
+    sqlstate = "MD403"
+
+
+# --- MD9xx: installation -------------------------------------------------------------------------------------------
+
+
+class InstallationError(ModeldbError):
+    """modeldb is not installed correctly."""
+
+    sqlstate = "MD900"
+
+
+class NotInstalled(InstallationError):
+    """The database has no modeldb schema.
+
+    Run: modeldb install
+    """
+
+    sqlstate = "MD901"
+
+
+class BrokenEnvironment(InstallationError):
+    """The server's Python cannot import what modeldb needs.
+
+    Run: modeldb doctor
+    """
+
+    sqlstate = "MD902"
+
+
+class VersionsDiffer(InstallationError):
+    """The modeldb package and the database's schema are of different versions.
+
+    Run: modeldb install
+    """
+
+    sqlstate = "MD903"
+
+
+class WrongPython(InstallationError):
+    """This Python is not of the version that the server's PL/Python is linked with."""
+
+    sqlstate = "MD904"
+
+
+class ClusterError(InstallationError):
+    """The private cluster could not do that."""
+
+    sqlstate = "MD905"
+
+
+class ConnectionFailed(InstallationError):
+    """The database cannot be reached.
+
+    Check the URL, or start the private cluster with: modeldb up
+    """
+
+    sqlstate = "MD906"
+
+
+class MissingPrivilege(InstallationError):
+    """The role may not do this."""
+
+    sqlstate = "MD907"
+
+
+def explain(error: type[ModeldbError]) -> tuple[str, str | None]:
+    """Summary and advice of an error class, from its docstring."""
+    summary, _, advice = inspect.cleandoc(error.__doc__ or "").partition("\n\n")
+    return " ".join(summary.split()), " ".join(advice.split()) or None
+
+
+def all_errors(base: type[ModeldbError] = ModeldbError) -> Iterator[type[ModeldbError]]:
+    """Every error class, in the order of the SQLSTATEs."""
+    found = {base}
+    pending = [base]
+    while pending:
+        children = pending.pop().__subclasses__()
+        found.update(children)
+        pending.extend(children)
+    return iter(sorted(found, key=lambda error: error.sqlstate))
+
+
+def by_sqlstate(sqlstate: str | None) -> type[ModeldbError] | None:
+    """The class of a SQLSTATE, or None when it is not one of modeldb's."""
+    return next((error for error in all_errors() if error.sqlstate == sqlstate), None)
