@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DATABASE = "modeldb"
 SUPERUSER = "postgres"
 PORT = 5432  # names the socket file; nothing listens on TCP
+SOCKET = f".s.PGSQL.{PORT}"
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path, less the final NUL
 START_SECONDS = 300  # recovery after a crash may take long
 STOP_SECONDS = 20
@@ -186,7 +187,7 @@ class Cluster:
     def socket_dir(self) -> Path:
         """The folder of the socket: the cluster's own, or one in /tmp when that is too long for a socket's address."""
         own = self.folder / "socket"
-        if len(os.fsencode(own / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT:
+        if len(os.fsencode(own / SOCKET)) <= SOCKET_PATH_LIMIT:
             return own
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         return Path(f"/tmp/modeldb-{self._account.uid}-{digest}")
@@ -250,9 +251,9 @@ class Cluster:
         )
 
     def _clear_remains(self) -> None:
-        """Make way for a new server where one was killed: its backends may live on, and its pid file does."""
+        """Make way for a new server where one was killed: its backends may live on, and its lock files do."""
         end_processes(find_processes(self.data_dir))
-        self._run(["rm", "-f", self.data_dir / "postmaster.pid"])
+        self._run(["rm", "-f", self.data_dir / "postmaster.pid", self.socket_dir / f"{SOCKET}.lock"])
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_LIMIT:
             self._run(["mv", "-f", self.log_file, self.log_file.with_suffix(".log.1")])
 
@@ -260,30 +261,15 @@ class Cluster:
         """Make the data in a folder that gets its name when it is whole, so that an interrupted one is never used."""
         unfinished = self.data_dir.with_suffix(".unfinished")
         self._run(["rm", "-rf", unfinished])
-        initdb: list[str | Path] = [
-            self._programs / "initdb",
-            "--pgdata",
-            unfinished,
-            "--username",
-            SUPERUSER,
-            "--auth",
-            "trust",
-        ]
-        self._run([*initdb, "--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums", "--no-sync"])
+        initdb = self._programs / "initdb"
+        options = ["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"]
+        self._run([initdb, "--pgdata", unfinished, *options, "--data-checksums", "--no-sync"])
         self._run(["tee", unfinished / "pg_hba.conf"], stdin=HBA)
         self._run(["tee", "-a", unfinished / "postgresql.conf"], stdin="include 'modeldb.conf'\n")
         self._run(["touch", unfinished / "modeldb.conf"])
         # Before the first start, so that pg_cron finds its database.
-        single: list[str | Path] = [
-            self._programs / "postgres",
-            "--single",
-            "-D",
-            unfinished,
-            "-c",
-            "listen_addresses=",
-            "postgres",
-        ]
-        self._run(single, stdin=f"CREATE DATABASE {DATABASE}\n")
+        postgres = self._programs / "postgres"
+        self._run([postgres, "--single", "-D", unfinished, "postgres"], stdin=f"CREATE DATABASE {DATABASE}\n")
         if self.durable:
             self._run([initdb, "--pgdata", unfinished, "--sync-only"])
         self._run(["mv", "-T", unfinished, self.data_dir])
