@@ -36,11 +36,12 @@ class Prediction:
     raw: dict[str, Any] = field(default_factory=dict)
 
 
-def open_session(artifact: bytes) -> ort.InferenceSession:
-    """A single-threaded onnxruntime session. Raises LoadFailed (MD402).
+def load_options() -> ort.SessionOptions:
+    """Options of a single-threaded session that reads no files.
 
     Threads would take signals that are meant for PostgreSQL's main thread, and external tensors could read the server's
-    files: the first are never started, the second point at a folder that does not exist.
+    files: the first are never started, the second point at a folder that does not exist. Without the arena, memory that
+    a large model needed once goes back.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -48,9 +49,13 @@ def open_session(artifact: bytes) -> ort.InferenceSession:
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def open_session(artifact: bytes, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
+    """An onnxruntime session. Raises LoadFailed (MD402)."""
     try:
-        return ort.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(artifact, options or load_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
         raise LoadFailed(f"onnxruntime {ort.__version__} cannot load the model: {first_line(error)}") from None
 
@@ -63,8 +68,8 @@ def first_line(error: BaseException) -> str:
 class Model:
     """A session and its signature: ``predict`` takes one array per feature."""
 
-    def __init__(self, artifact: bytes, signature: Signature) -> None:
-        self.session = open_session(artifact)
+    def __init__(self, artifact: bytes | ort.InferenceSession, signature: Signature) -> None:
+        self.session = open_session(artifact) if isinstance(artifact, bytes) else artifact
         self.signature = signature
         self.output_names = [output.name for output in self.session.get_outputs()]
 
@@ -93,7 +98,7 @@ class Model:
     def interpret(self, raw: dict[str, Any], rows: int) -> Prediction:
         """Labels, values and probabilities from the graph's raw outputs."""
         names, signature = self.signature.outputs, self.signature
-        probabilities = None if names.probabilities is None else _probabilities(raw[names.probabilities])
+        probabilities = None if names.probabilities is None else _probabilities(raw[names.probabilities], signature)
         if names.value is not None:
             values = np.asarray(raw[names.value], dtype=np.float64).reshape(rows, -1)
             return Prediction(None, values[:, 0] if signature.targets == 1 else values, probabilities, raw)
@@ -172,11 +177,18 @@ def _by_index(signature: Signature, indexes: Array) -> Array:
     return labels
 
 
-def _probabilities(raw: Any) -> Array | list[Array]:
-    """(n, classes) float64; a list of them where the graph gives one array per target."""
+def _probabilities(raw: Any, signature: Signature) -> Array | list[Array]:
+    """(n, classes) float64; a list of them, one per target, where there are several.
+
+    Our own graphs give the targets' probabilities side by side in one matrix; others a sequence, or targets first.
+    """
     if isinstance(raw, list):
         return [np.asarray(part, dtype=np.float64) for part in raw]
     array = np.asarray(raw, dtype=np.float64)
-    if array.ndim == 3:  # targets first
+    if array.ndim == 3:
         return list(array)
-    return array.reshape(len(array), -1)
+    array = array.reshape(len(array), -1)
+    if signature.targets == 1:
+        return array
+    ends = np.cumsum([len(classes) for classes in signature.classes or ()])
+    return np.split(array, ends[:-1], axis=1)

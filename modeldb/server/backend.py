@@ -1,0 +1,82 @@
+"""What the backend's own C variables tell, without a query: who calls, what changed, whether to stop.
+
+PL/Python runs inside the postgres executable, whose symbols are exported to extensions; reading one costs tens of
+nanoseconds, a query thousands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import plpy
+
+_postgres = ctypes.PyDLL(None)
+
+current_role: Callable[[], int] = _postgres.GetUserId
+"""The oid of the effective role, SET ROLE and SECURITY DEFINER included."""
+
+current_command: Callable[[int], int] = _postgres.GetCurrentCommandId
+"""Counts what this transaction wrote, its own DDL included; call it with 0."""
+
+catalog_changes = ctypes.c_uint64.in_dll(_postgres, "SharedInvalidMessageCounter")
+"""Grows with every committed change of the catalogs: a table altered, a privilege or a membership revoked."""
+
+_interrupt_pending = ctypes.c_int.in_dll(_postgres, "InterruptPending")
+_TICK = 0.05
+_PATIENCE = 20
+
+
+def check_for_interrupts() -> None:
+    """Let PostgreSQL raise a pending cancellation, timeout or shutdown: any SPI call does."""
+    plpy.execute("SELECT")
+
+
+class Watchdog:
+    """Stops native code that runs while PostgreSQL wants the backend's attention.
+
+    PostgreSQL's signal handlers only set a flag, which nobody looks at while onnxruntime computes. A thread does: when
+    the flag is up it calls ``stop``, the native call returns with an error, and the caller lets PostgreSQL raise.
+    The thread takes no signals, sleeps when nothing has run for a second, and polls only while something runs. The
+    switch interval is raised because a thread that waits for the interpreter, which an idle backend never lets go,
+    wakes up at that interval; native calls hand the interpreter over at once.
+    """
+
+    def __init__(self) -> None:
+        self.stop: Callable[[], None] | None = None
+        self.awake = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Watch from now on; ``stop`` is to be set around each native call."""
+        self.awake = True
+        if self._thread is None:
+            sys.setswitchinterval(1.0)
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+            try:
+                self._thread = threading.Thread(target=self._watch, name="modeldb-watchdog", daemon=True)
+                self._thread.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            idle = 0
+            while idle < _PATIENCE:
+                time.sleep(_TICK)
+                stop = self.stop
+                idle = idle + 1 if stop is None else 0
+                if stop is not None and _interrupt_pending.value:
+                    stop()
+            self.awake = False
+
+
+watchdog = Watchdog()

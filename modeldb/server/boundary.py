@@ -1,0 +1,53 @@
+"""Where Python's errors become PostgreSQL's, and back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import plpy
+
+from modeldb.errors import ModeldbError, by_sqlstate
+
+
+def fail(error: ModeldbError, model: str | None = None) -> NoReturn:
+    """Raise the error so that PostgreSQL reports its SQLSTATE, DETAIL and HINT.
+
+    PL/Python copies them from any exception that derives from plpy.Error and puts the class's name before the message.
+    """
+    message = error.message if model is None else f"model {model!r}: {error.message}"
+    kind = type(type(error).__name__, (plpy.Error,), {"__module__": "builtins"})
+    report = kind(message)
+    report.sqlstate, report.detail, report.hint = error.sqlstate, error.detail, error.hint
+    raise report from None
+
+
+def from_spi(error: Any) -> ModeldbError | None:
+    """The modeldb error that SQL run through SPI raised, or None when it is PostgreSQL's own."""
+    data: tuple[Any, ...] = getattr(error, "spidata", None) or ()
+    code, detail, hint, *_ = (*data, None, None, None)
+    kind = by_sqlstate(_unpack(code)) if isinstance(code, int) else None
+    return kind and kind(str(error), detail=detail, hint=hint)
+
+
+def _unpack(code: int) -> str:
+    """The five characters of a SQLSTATE that PostgreSQL packed six bits each (MAKE_SQLSTATE in elog.h)."""
+    return "".join(chr((code >> 6 * i & 0x3F) + ord("0")) for i in range(5))
+
+
+def guard(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function's errors leave as PostgreSQL's. Cancellation and everything foreign passes untouched."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except ModeldbError as error:
+            fail(error)
+        except plpy.SPIError as error:
+            if (known := from_spi(error)) is None:
+                raise
+            fail(known)
+
+    return guarded

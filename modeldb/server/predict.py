@@ -1,0 +1,167 @@
+"""The path of a row: from the bytes that record_send() made of it to a number, with nothing looked up that can be kept.
+
+What is kept, and what ends it:
+- a route (epoch, role, reference -> scorer) until any catalog changes, so that a revoked privilege bites at once;
+- how a type of row is read, until a catalog changes or this transaction writes (it may have renamed a column);
+- a scorer, as long as its session, which the cache may evict.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import plpy
+
+from modeldb.errors import MalformedInput, ModeldbError
+from modeldb.server import boundary, records, sessions, strided, values
+from modeldb.server.backend import catalog_changes, current_command, current_role
+from modeldb.server.documents import JsonReader
+from modeldb.server.scorer import Scorer
+from modeldb.signature import Signature
+
+MAX_ROUTES = 1000
+_NULL = b"\xff\xff\xff\xff"
+
+
+class Row:
+    """Reads rows into one scorer's buffers, whatever form they come in."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        self.features = scorer.signature.features
+        self.json = JsonReader(self.features)
+
+    def reader(self, kind: int) -> Callable[[bytes], bool]:
+        """A function that fills the buffers from record_send(ROW(value of this type)). False: the answer is NULL."""
+        take, faster = self._taker(kind)
+        prepare = self.scorer.prepare
+
+        def read(data: bytes) -> bool:
+            if data[8:12] == _NULL:
+                return False
+            try:
+                found = take(data)
+            except records.Stale:
+                raise MalformedInput("the row does not have the columns of its type") from None
+            return found is not None and prepare(found)
+
+        return read if faster is None else lambda data: faster(data) or read(data)
+
+    def _taker(self, kind: int) -> tuple[Callable[[bytes], Sequence[Any] | None], Callable[[bytes], bool] | None]:
+        """The function that takes the features' values out of a type of input; a faster one that may decline."""
+        if kind in (values.JSON, values.TEXT):
+            return lambda data: self.json.read(data[12:]), None
+        if kind == values.JSONB:
+            return lambda data: self.json.read(data[13:]), None
+        values.base_type.cache_clear()
+        base = values.base_type(kind)
+        if base == values.TEXT and base != kind:
+            return self._taker(base)
+        query = """SELECT typrelid::bigint AS relation, typelem::bigint AS element, typlen
+                   FROM pg_catalog.pg_type WHERE oid = $1"""
+        found = plpy.execute(plpy.prepare(query, ["oid"]), [base])
+        if found and found[0]["relation"]:
+            layout = records.Layout(self.features, records.columns_of(found[0]["relation"]))
+            return layout.read, strided.reader(layout, self.scorer)
+        if found and found[0]["element"] and found[0]["typlen"] == -1:
+            return lambda data: records.read_array(self.features, data), None
+        raise MalformedInput(f"features cannot be of type {values.type_name(kind)}")
+
+
+_routes: dict[tuple[str, int, int], tuple[Scorer, Row]] = {}
+_seen = (0, 0)
+
+
+def find(model: str, epoch: int) -> tuple[tuple[Scorer, Row], bool]:
+    """The scorer behind a reference, as the effective role may use it; and whether that lasts beyond the statement.
+
+    Routes are forgotten when any catalog changes, so that a revoked privilege bites, and when a session was evicted.
+    """
+    global _seen
+    now = (catalog_changes.value, sessions.evictions)
+    if now != _seen:
+        _routes.clear()
+        _seen = now
+    key = (model, epoch, current_role())
+    if (known := _routes.get(key)) is not None:
+        return known, True
+    plan = plpy.prepare("SELECT * FROM modeldb._route($1, $2)", ["text", "bigint"])
+    route = plpy.execute(plan, [model, epoch])[0]
+    found = _scorer(route)
+    # Else the snapshot and the plan are of different ages, and what is seen holds for this statement alone.
+    lasting: bool = route["newest"] == epoch
+    if lasting:
+        if len(_routes) >= MAX_ROUTES:
+            _routes.clear()
+        _routes[key] = found
+    return found, lasting
+
+
+def _scorer(route: Any) -> tuple[Scorer, Row]:
+    loaded = sessions.get(route["digest"])
+    version = (route["model"], route["version"], route["signature"], route["on_null"])
+    found: tuple[Scorer, Row] | None = loaded.scorers.get(version)
+    if found is None:
+        signature = Signature.from_json(orjson.loads(route["signature"]))
+        scorer = Scorer(loaded, signature, f"{route['model']}/{route['version']}", route["on_null"] == "null")
+        found = loaded.scorers[version] = (scorer, Row(scorer))
+    return found
+
+
+def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
+    """A SQL function of (model, features, epoch, ...) from a method of Scorer."""
+    last: Any = None
+    scorer: Any = None
+    read: Any = None
+
+    def call(model: str | None, features: bytes, epoch: int, *rest: Any) -> Any:
+        nonlocal last, scorer, read
+        # All that the way of a row depends on. While it stays the same, there is nothing to look up.
+        now = (
+            model,
+            epoch,
+            features[4:8],
+            catalog_changes.value,
+            current_role(),
+            current_command(0),
+            sessions.evictions,
+        )
+        try:
+            if now == last:
+                if not read(features):
+                    return None
+                scorer.execute()
+                return result(scorer, *rest)
+            if model is None:
+                return None
+            last = None
+            (scorer, row), lasting = find(model, epoch)
+            read = row.reader(int.from_bytes(now[2], "big"))
+            if lasting:
+                last = (*now[:3], catalog_changes.value, *now[4:6], sessions.evictions)
+            if not read(features):
+                return None
+            scorer.execute()
+            return result(scorer, *rest)
+        except ModeldbError as error:
+            boundary.fail(error, model)
+        except struct.error as error:
+            boundary.fail(MalformedInput(f"the row cannot be read: {error}"), model)
+        except plpy.SPIError as error:
+            if (known := boundary.from_spi(error)) is None:
+                raise
+            boundary.fail(known)
+
+    return call
+
+
+ENTRIES: dict[str, Callable[..., Any]] = {
+    "predict": _entry(Scorer.number),
+    "predict_label": _entry(Scorer.label),
+    "predict_proba": _entry(Scorer.probabilities),
+    "predict_proba_of": _entry(Scorer.probability),
+    "predict_json": _entry(Scorer.document),
+}

@@ -1,0 +1,33 @@
+CREATE OR REPLACE FUNCTION modeldb._predict_label(model text, features bytea, epoch bigint) RETURNS text
+LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+AS $$
+try:
+    call = SD["call"]
+except KeyError:
+    plpy.execute("SELECT modeldb._python()")
+    from modeldb.server import entry; call = SD["call"] = entry("predict_label")
+return call(model, features, epoch)
+$$;
+COMMENT ON FUNCTION modeldb._predict_label(text, bytea, bigint) IS
+    'predict_label() once inlined.';
+
+CREATE OR REPLACE FUNCTION modeldb.predict_label(model text, features anyelement) RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+AS $$
+    SELECT CASE
+        WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
+        THEN modeldb._predict_label(model, pg_catalog.record_send(ROW(pg_catalog.to_json(features))), modeldb._epoch())
+        ELSE modeldb._predict_label(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
+    END
+$$;
+COMMENT ON FUNCTION modeldb.predict_label(text, anyelement) IS
+    'The label that a classifier predicts for one row, as text; for other models the predicted number as text. '
+    'features and errors as for predict().';
+
+CREATE OR REPLACE FUNCTION modeldb.predict_label(model text, features text) RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+AS $$
+    SELECT modeldb._predict_label(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
+$$;
+COMMENT ON FUNCTION modeldb.predict_label(text, text) IS
+    'The same for features as JSON text: an object by name, or an array by position.';

@@ -1,0 +1,40 @@
+CREATE OR REPLACE FUNCTION modeldb._check_unused(the_model text, the_version integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    pointing text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM modeldb.model_version v WHERE v.model = the_model AND v.version = the_version) THEN
+        PERFORM modeldb._raise_unknown_version(the_model, the_version);
+    END IF;
+    SELECT string_agg(a.alias, ', ' ORDER BY a.alias) INTO pointing FROM modeldb.alias a
+    WHERE a.model = the_model AND a.version = the_version;
+    IF pointing IS NOT NULL THEN
+        RAISE EXCEPTION 'version % of model % is in use: % points at it', the_version, quote_literal(the_model), pointing
+            USING ERRCODE = 'MD105', HINT = 'Promote another version first, or drop_alias(model, alias).';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS 'Raise MD105 when an alias points at the version, MD102 when there is none.';
+
+CREATE OR REPLACE FUNCTION modeldb.retire(model text, version integer) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    new_epoch bigint;
+BEGIN
+    PERFORM modeldb._lock_registry();
+    PERFORM modeldb._check_unused(retire.model, retire.version);
+    IF EXISTS (SELECT FROM modeldb.model_version v
+               WHERE v.model = retire.model AND v.version = retire.version AND v.retired_at IS NOT NULL) THEN
+        RETURN;
+    END IF;
+    new_epoch := modeldb._publish('retire', retire.model, retire.version, NULL);
+    UPDATE modeldb.model_version v SET retired_at = now(), retired_epoch = new_epoch
+    WHERE v.model = retire.model AND v.version = retire.version;
+END
+$$;
+COMMENT ON FUNCTION modeldb.retire(text, integer) IS
+    'Let a version predict no more (MD106) while it stays in the registry; promote() brings it back. '
+    'Errors: MD101, MD102, MD105 when an alias points at it.';
