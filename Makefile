@@ -39,7 +39,7 @@ test: ## run the test suite, on a PostgreSQL of its own that is thrown away
 	@$(ENV); "$$bin/pytest" -o cache_dir="$$cache/pytest" $(ARGS)
 
 test-docker: ## run tests/sql against the docker image
-	@$(ENV); MODELDB_TEST_PROVIDER=docker "$$bin/pytest" -o cache_dir="$$cache/pytest" tests/sql $(ARGS)
+	@$(ENV); docker/base-image.sh --if-missing; MODELDB_TEST_PROVIDER=docker "$$bin/pytest" -o cache_dir="$$cache/pytest" tests/sql $(ARGS)
 
 bench: ## run the benchmarks in turn
 	@$(ENV); for benchmark in benchmarks/*.py; do echo "== $$benchmark"; "$$python" "$$benchmark" $(ARGS); done

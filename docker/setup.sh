@@ -107,9 +107,9 @@ missing() {
 
 # --- system packages -----------------------------------------------------------------------------------------------
 
-available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]; }
 
-depends_on() { apt-cache depends "$1" 2>/dev/null | sed -nE "s/^ *Depends: ($2)\$/\1/p" | head -n1; }
+depends_on() { apt-cache depends "$1" 2>/dev/null | sed -nE "s/^ *Depends: ($2)\$/\1/p"; }
 
 # The major version to install: the newest one here that apt has PL/Python for, otherwise the distribution's default.
 version_to_install() {
@@ -134,7 +134,7 @@ packages() {
         python=$(depends_on "postgresql-plpython3-$version" 'libpython3\.[0-9]+(t64)?' | grep -oE '3\.[0-9]+') || return
         # PL/Python depends on the server of exactly its own version: take the one that leaves the server as it is.
         installed=$(dpkg-query -W -f='${Version}' "postgresql-$version" 2>/dev/null || true)
-        if [[ -n $installed ]] && apt-cache madison "postgresql-plpython3-$version" | grep -qF " $installed "; then
+        if [[ -n $installed && $(apt-cache madison "postgresql-plpython3-$version") == *" $installed "* ]]; then
             pin="=$installed"
         fi
         [[ -n $installed ]] || echo "postgresql-$version"
@@ -162,7 +162,7 @@ leave_running_servers_alone() {
     upgraded=$(apt-get install -s --no-install-recommends "$@" | sed -nE 's/^Inst (postgresql-[0-9]+) \[.*/\1/p')
     for package in $upgraded; do
         version=${package#postgresql-}
-        if compgen -G '/proc/[0-9]*/exe' | xargs -r readlink 2>/dev/null | grep -q "^$pg_base/$version/bin/postgres"; then
+        if [[ $(compgen -G '/proc/[0-9]*/exe' | xargs -r readlink 2>/dev/null) == *"$pg_base/$version/bin/postgres"* ]]; then
             die "PL/Python for PostgreSQL $version needs an upgrade of that server, which is running now." \
                 "When it may be restarted, run as root: apt-get install $*"
         fi

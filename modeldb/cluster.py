@@ -27,7 +27,7 @@ from modeldb.postmaster import accepts_connections, end_processes, find_processe
 from modeldb.programs import Account, Programs
 
 if TYPE_CHECKING:
-    from modeldb.client import Database
+    from modeldb.database import Database
 
 DATABASE = "modeldb"
 SUPERUSER = "postgres"
@@ -68,6 +68,11 @@ def default_home() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/modeldb")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "modeldb"
+
+
+def local(home: Path | str | None = None) -> Cluster:
+    """The private cluster below home, which is MODELDB_HOME when not given; connect() on it starts it."""
+    return Cluster(home)
 
 
 @dataclass(frozen=True)
@@ -164,13 +169,13 @@ class Cluster:
 
     def connect(self, database: str = DATABASE) -> Database:
         """modeldb.connect() to a database of the cluster; starts the cluster and makes the database when need be."""
-        import modeldb
+        from modeldb.database import connect
 
         self.up()
         if database != DATABASE:
             with self._locked():
                 self._create_database(database)
-        return modeldb.connect(self.url(database))
+        return connect(self.url(database))
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the server's log; empty when there is none."""

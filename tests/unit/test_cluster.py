@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from modeldb.cluster import LOG_LIMIT, Cluster, default_home
+from modeldb.cluster import LOG_LIMIT, Cluster, default_home, local
 from modeldb.errors import ClusterError
 from modeldb.postmaster import find_processes, postmaster_pid
 from modeldb.programs import Programs
@@ -152,6 +152,17 @@ def test_up_again_leaves_the_running_server_alone(running: Cluster) -> None:
     before = pid_of(running)
     running.up()
     assert pid_of(running) == before
+
+
+def test_connect_starts_it_and_makes_the_database(cluster: Cluster) -> None:
+    database = cluster.connect("another")
+    assert database.query("SELECT current_database() AS name") == [{"name": "another"}]
+    database.engine.dispose()
+
+
+def test_local_is_the_cluster_of_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELDB_HOME", str(home))
+    assert local().data_dir == Cluster(home).data_dir
 
 
 def test_down_stops_it_and_up_finds_the_data_again(cluster: Cluster) -> None:
