@@ -257,7 +257,7 @@ class Cluster:
 
     def _clear_remains(self) -> None:
         """Make way for a new server where one was killed: its backends may live on, and its lock files do."""
-        end_processes(find_processes(self.data_dir))
+        end_processes(find_processes(self.data_dir, self._account))
         self._run(["rm", "-f", self.data_dir / "postmaster.pid", self.socket_dir / f"{SOCKET}.lock"])
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_LIMIT:
             self._run(["mv", "-f", self.log_file, self.log_file.with_suffix(".log.1")])
@@ -306,7 +306,7 @@ class Cluster:
         pid = postmaster_pid(self.data_dir)
         if pid is not None:
             raise ClusterError(f"The private cluster's server, process {pid}, does not stop.", detail=self.log_tail())
-        end_processes(find_processes(self.data_dir))
+        end_processes(find_processes(self.data_dir, self._account))
 
     def _pg_ctl(self, *arguments: str) -> int:
         return self._account.run([self._programs / "pg_ctl", "--pgdata", self.data_dir, *arguments]).returncode

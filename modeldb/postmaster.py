@@ -1,4 +1,7 @@
-"""The processes of a PostgreSQL server: which work in a data directory, living or left over by a killed postmaster."""
+"""The processes of a PostgreSQL server: which work in a data directory, living or left over by a killed postmaster.
+
+A process's command line is open to all; its working directory only to its own user, even root in a container is refused.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from modeldb.programs import Account
+
+_WORKING_IN = 'for process in /proc/[0-9]*; do [ "$process/cwd" -ef "$0" ] && echo "${process#/proc/}"; done'
+
 
 def postmaster_pid(data_dir: Path) -> int | None:
     """The process of the data directory's server, or None when there is none, whatever its pid file says."""
     lines = _pid_file(data_dir)
     if not lines or not lines[0].isdigit():
         return None
-    pid = int(lines[0])
-    return pid if _is_server_process(pid, data_dir.stat()) else None
+    program, *arguments = _command_line(int(lines[0])) or [""]
+    is_server = Path(program).name == "postgres" and str(data_dir) in arguments
+    return int(lines[0]) if is_server else None
 
 
 def accepts_connections(data_dir: Path) -> bool:
@@ -23,54 +31,41 @@ def accepts_connections(data_dir: Path) -> bool:
     return postmaster_pid(data_dir) is not None and _pid_file(data_dir)[7:8] in (["ready"], ["standby"])
 
 
-def find_processes(data_dir: Path) -> list[int]:
-    """Server processes that work in a data directory: the postmaster, its children, and those of a dead postmaster."""
-    try:
-        directory = data_dir.stat()
-    except OSError:
-        return []
-    return [pid for pid in _all_pids() if _is_server_process(pid, directory)]
+def find_processes(data_dir: Path, account: Account) -> list[int]:
+    """The account's server processes in a data directory: the postmaster and its children, or those of a dead one."""
+    found = account.run(["sh", "-c", _WORKING_IN, data_dir]).stdout.split()
+    return [pid for pid in map(int, found) if _is_postgres(pid)]
 
 
 def end_processes(pids: Sequence[int], *, patience: float = 5.0) -> None:
     """End what a killed postmaster left behind, so that a new one may take over its data directory."""
     for ending in (signal.SIGQUIT, signal.SIGKILL):
         for pid in pids:
-            send(pid, ending)
+            _send(pid, ending)
         deadline = time.monotonic() + patience
-        while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        while any(_command_line(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
-def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process that may have ended already."""
+def _send(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return
+        return  # ended meanwhile
 
 
-def _all_pids() -> list[int]:
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
+def _is_postgres(pid: int) -> bool:
+    """A postmaster shows how it was called, its children what they do: "postgres: checkpointer"."""
+    title = " ".join(_command_line(pid))
+    return title.startswith("postgres: ") or Path(title.split(" ")[0]).name == "postgres"
 
 
-def _is_server_process(pid: int, data_dir: os.stat_result) -> bool:
-    """Every server process works in its data directory and runs the program postgres."""
+def _command_line(pid: int) -> list[str]:
+    """The words of a process's command line; none when it has ended, even if nobody has taken note yet."""
     try:
-        works_in = os.stat(f"/proc/{pid}/cwd")
-        program = os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return False  # ended meanwhile, or another user's
-    return os.path.samestat(works_in, data_dir) and Path(program.removesuffix(" (deleted)")).name == "postgres"
-
-
-def _alive(pid: int) -> bool:
-    """Whether the process is more than a zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _pid_file(data_dir: Path) -> list[str]:

@@ -149,4 +149,6 @@ def _scores(estimator: Any, outputs: list[tuple[str, int, int | None]], graph: G
     row = [[str(c) for c in classes]] if kind == "string" else [[int(c) for c in classes]]
     hits = graph.op("Equal", shaped, graph.const(row, kind))
     label = Numbers(graph, hits, "bool", len(classes)).cast("int32").argmax()
-    return Scores(probabilities if hasattr(estimator, "predict_proba") else None, probabilities, label)
+    if hasattr(estimator, "predict_proba"):
+        return Scores(probabilities, None, label)
+    return Scores(None, probabilities, label)

@@ -204,8 +204,10 @@ class Numbers:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """A matrix of texts. ``absent`` says per column what a missing text is to the estimator at this point: None, NaN or
-    the text that an imputer has put there. The encoder that reads the column resolves it: imputing a text costs no node. ``features`` are the raw columns' positions, None for computed ones.
+    """A matrix of texts. ``absent`` says per column what a missing text is to the estimator at this point.
+
+    That is None, NaN, or the text that an imputer has put there. The encoder that reads the column resolves it, so that
+    imputing a text costs no node. ``features`` are the raw columns' positions, None for computed ones.
     """
 
     graph: Graph

@@ -109,17 +109,33 @@ def _consult(model: Any, rows: Any, task: str) -> Reference:
     if task == "regression":
         values = predicted.astype(np.float64)
         return Reference(values=values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)
-    labels = np.array([plain(v) for v in predicted.ravel()], dtype=object).reshape(predicted.shape)
+    labels = _labels(model, predicted)
     if task == "clustering":
         return Reference(labels)
     if task == "outlier":
         return Reference(labels, decision=np.asarray(model.decision_function(rows), dtype=np.float64))
     if hasattr(model, "predict_proba"):
         given = model.predict_proba(rows)
-        return Reference(labels, probabilities=_doubles(given))
+        chained = labels.ndim == 2 and not isinstance(given, list)  # a ClassifierChain gives shares of class 1 only
+        return Reference(labels, probabilities=None if chained else _doubles(given))
     if hasattr(model, "decision_function"):
         return Reference(labels, decision=np.asarray(model.decision_function(rows), dtype=np.float64))
     return Reference(labels)
+
+
+def _labels(model: Any, predicted: Array) -> Array:
+    """Labels as Python's own; of a classifier in the form in which its classes are listed."""
+    labels = np.empty(predicted.shape, dtype=object)
+    labels.ravel()[:] = [plain(value) for value in predicted.ravel()]
+    classes = getattr(model, "classes_", None)
+    if classes is None or labels.size == 0:
+        return labels
+    columns = classes if isinstance(classes, list) else [classes] * (labels.shape[1] if labels.ndim == 2 else 1)
+    wide = labels.reshape(len(labels), -1)
+    for target, known in enumerate(columns):
+        named = {plain(c): plain(c) for c in np.ravel(known)}
+        wide[:, target] = [named.get(value, value) for value in wide[:, target]]
+    return wide.reshape(labels.shape)
 
 
 def _doubles(given: Any) -> Any:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from modeldb.convert.steps import encoding, forests, histogram, imputing, linear, scaling, structure
+from modeldb.convert.steps import (
+    calibration,
+    combining,
+    encoding,
+    forests,
+    histogram,
+    imputing,
+    kernels,
+    lightgbm,
+    linear,
+    multiple,
+    projection,
+    scaling,
+    simple,
+    structure,
+    xgboost,
+)
 from modeldb.convert.steps.structure import unwrap
 
 SEARCHES = {
@@ -47,6 +63,18 @@ TRANSFORMERS: dict[str, Any] = {
     "TargetEncoder": encoding.target,
     "LinearDiscriminantAnalysis": linear.discriminant_transform,
     "RandomTreesEmbedding": forests.leaves,
+    "IterativeImputer": projection.iterative_imputer,
+    **same(projection.principal, "PCA IncrementalPCA"),
+    **same(projection.linear, "TruncatedSVD BaseRandomProjection NeighborhoodComponentsAnalysis"),
+    "FastICA": projection.independent,
+    "FactorAnalysis": projection.factors,
+    "BernoulliRBM": projection.boltzmann,
+    **same(projection.least_squares, "_PLS PLSSVD"),
+    "FeatureAgglomeration": projection.agglomerated,
+    "SplineTransformer": projection.splines,
+    "Nystroem": kernels.nystroem,
+    "RBFSampler": kernels.random_fourier,
+    "_BaseKMeans": simple.centre_distances,
 }
 
 REGRESSORS: dict[str, Any] = {
@@ -65,6 +93,18 @@ REGRESSORS: dict[str, Any] = {
     **same(forests.forest_regressor, "DecisionTreeRegressor RandomForestRegressor ExtraTreesRegressor"),
     "GradientBoostingRegressor": forests.boosted,
     "HistGradientBoostingRegressor": histogram.regressor,
+    **same(lightgbm.regressor, "LGBMRegressor LGBMRanker"),
+    **same(xgboost.regressor, "XGBRegressor XGBRanker"),
+    "VotingRegressor": combining.voting_regressor,
+    "StackingRegressor": combining.stacking_regressor,
+    "BaggingRegressor": combining.bagging_regressor,
+    "AdaBoostRegressor": combining.ada_regressor,
+    "MultiOutputRegressor": multiple.multi_output_regressor,
+    "RegressorChain": multiple.regressor_chain,
+    "IsotonicRegression": calibration.isotonic,
+    **same(kernels.support_regressor, "SVR NuSVR"),
+    "KernelRidge": kernels.kernel_ridge,
+    "MLPRegressor": simple.network,
 }
 
 CLASSIFIERS: dict[str, Any] = {
@@ -81,12 +121,45 @@ CLASSIFIERS: dict[str, Any] = {
     **same(forests.forest_classifier, "DecisionTreeClassifier RandomForestClassifier ExtraTreesClassifier"),
     "GradientBoostingClassifier": forests.boosted_classifier,
     "HistGradientBoostingClassifier": histogram.classifier,
+    "LGBMClassifier": lightgbm.classifier,
+    "XGBClassifier": xgboost.classifier,
+    "VotingClassifier": combining.voting_classifier,
+    "StackingClassifier": combining.stacking_classifier,
+    "BaggingClassifier": combining.bagging_classifier,
+    "AdaBoostClassifier": combining.ada_classifier,
+    "CalibratedClassifierCV": calibration.calibrated,
+    **same(calibration.threshold, "FixedThresholdClassifier TunedThresholdClassifierCV"),
+    "SelfTrainingClassifier": calibration.self_training,
+    "OneVsRestClassifier": multiple.one_vs_rest,
+    "OneVsOneClassifier": multiple.one_vs_one,
+    "OutputCodeClassifier": multiple.output_code,
+    "MultiOutputClassifier": multiple.multi_output_classifier,
+    "ClassifierChain": multiple.classifier_chain,
+    **same(kernels.support_classifier, "SVC NuSVC"),
+    "BaseLabelPropagation": kernels.label_propagation,
+    "GaussianNB": simple.gaussian_bayes,
+    "MultinomialNB": simple.multinomial_bayes,
+    "ComplementNB": simple.complement_bayes,
+    "BernoulliNB": simple.bernoulli_bayes,
+    "CategoricalNB": simple.categorical_bayes,
+    "MLPClassifier": simple.network_classifier,
+    "NearestCentroid": simple.nearest_centroid,
 }
 
-CLUSTERERS: dict[str, Any] = {**wrapped("cluster"), "Pipeline": structure.pipeline_cluster}
+CLUSTERERS: dict[str, Any] = {
+    **wrapped("cluster"),
+    "Pipeline": structure.pipeline_cluster,
+    **same(simple.nearest_centre, "KMeans MiniBatchKMeans MeanShift AffinityPropagation"),
+    "BisectingKMeans": simple.bisecting,
+    "Birch": simple.birch,
+    "BaseMixture": simple.mixture,
+}
 
 DETECTORS: dict[str, Any] = {
     **wrapped("detect"),
     "Pipeline": structure.pipeline_detect,
     "IsolationForest": forests.isolation,
+    "OneClassSVM": kernels.one_class,
+    "SGDOneClassSVM": kernels.linear_one_class,
+    "EllipticEnvelope": kernels.elliptic,
 }

@@ -148,11 +148,14 @@ def _lookup_texts(x: Texts, known: list[list[Any]], tables: list[Array], accepts
     if _agree(maps, defaults):
         merged = {word: value for words in maps for word, value in words.items()}
         return _encode(graph, x.name, "string", list(merged.items()), defaults[0], x.width).cast(graph.dtype)
-    columns = []
-    for j, (words, default) in enumerate(zip(maps, defaults, strict=True)):
-        column = x.take([j])
-        columns.append(_encode(graph, column.name, "string", list(words.items()), default, 1))
-    return concat(columns).cast(graph.dtype)
+    pairs = zip(maps, defaults, strict=True)
+    return concat([lookup_table(x.take([j]), words, default) for j, (words, default) in enumerate(pairs)])
+
+
+def lookup_table(column: Texts, words: dict[str, float], default: float) -> Numbers:
+    """A number per text of one column: (n, 1)."""
+    graph = column.graph
+    return _encode(graph, column.name, "string", list(words.items()), default, 1).cast(graph.dtype)
 
 
 def _is(category: Any, absent: Any) -> bool:

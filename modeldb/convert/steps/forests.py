@@ -46,19 +46,20 @@ def forest_classifier(estimator: Any, x: Block) -> Scores | Targets:
     fitted = [member.tree_ for member in members(estimator)]
     counts = np.atleast_1d(estimator.n_classes_)
     if len(counts) > 1:
-        tables = [np.hstack([_shares(t.value[:, o, :c]) for o, c in enumerate(counts)]) for t in fitted]
+        tables = [np.hstack([shares(t.value[:, o, :c]) for o, c in enumerate(counts)]) for t in fitted]
         rows = mean_rows(x.matrix(), [read(tree) for tree in fitted], tables)
         starts = np.cumsum([0, *counts])
         return Targets([Scores(rows.take(range(starts[o], starts[o + 1]))) for o in range(len(counts))])
-    shares = [_shares(tree.value[:, 0, :]) for tree in fitted]
+    rows_ = [shares(tree.value[:, 0, :]) for tree in fitted]
     if counts[0] == 2:
-        read_ = [read(tree, share[:, 1].copy()) for tree, share in zip(fitted, shares, strict=True)]
+        read_ = [read(tree, share[:, 1].copy()) for tree, share in zip(fitted, rows_, strict=True)]
         positive = ensemble(x.matrix(), read_, [0] * len(fitted), 1, AVERAGE)
         return Scores(concat([1.0 - positive, positive]))
-    return Scores(mean_rows(x.matrix(), [read(tree) for tree in fitted], shares))
+    return Scores(mean_rows(x.matrix(), [read(tree) for tree in fitted], rows_))
 
 
-def _shares(value: Array) -> Array:
+def shares(value: Array) -> Array:
+    """Class counts per node as shares of 1."""
     sums = value.sum(axis=1, keepdims=True)
     return np.asarray(value / np.where(sums == 0, 1.0, sums), dtype=np.float64)
 
