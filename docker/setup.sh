@@ -159,10 +159,11 @@ without_main_cluster() {
 # Refuses what would replace, and so restart, a server that is running.
 leave_running_servers_alone() {
     local upgraded package version
-    upgraded=$(apt-get install -s --no-install-recommends "$@" | sed -nE 's/^Inst (postgresql-[0-9]+) \[.*/\1/p')
+    upgraded=$(apt-get install -s --no-install-recommends "$@" | sed -nE 's/^Inst (postgresql-[0-9]+) \[.*/\1/p') ||
+        die "apt cannot install $*."
     for package in $upgraded; do
         version=${package#postgresql-}
-        if [[ $(compgen -G '/proc/[0-9]*/exe' | xargs -r readlink 2>/dev/null) == *"$pg_base/$version/bin/postgres"* ]]; then
+        if grep -qzsx "$pg_base/$version/bin/postgres" /proc/[0-9]*/cmdline; then
             die "PL/Python for PostgreSQL $version needs an upgrade of that server, which is running now." \
                 "When it may be restarted, run as root: apt-get install $*"
         fi

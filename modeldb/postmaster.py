@@ -1,6 +1,6 @@
 """The processes of a PostgreSQL server: which work in a data directory, living or left over by a killed postmaster.
 
-A process's command line is open to all; its working directory only to its own user, even root in a container is refused.
+A process's command line is open to all, its working directory only to its own user: root in a container is refused.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def _is_postgres(pid: int) -> bool:
 def _command_line(pid: int) -> list[str]:
     """The words of a process's command line; none when it has ended, even if nobody has taken note yet."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
+        line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
         return []
+    return line.split("\0") if line else []
 
 
 def _pid_file(data_dir: Path) -> list[str]:

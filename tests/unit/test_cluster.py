@@ -21,7 +21,7 @@ import pytest
 from modeldb.cluster import LOG_LIMIT, Cluster, default_home, local
 from modeldb.errors import ClusterError
 from modeldb.postmaster import find_processes, postmaster_pid
-from modeldb.programs import Programs
+from modeldb.programs import Account, Programs
 
 
 @pytest.fixture
@@ -93,8 +93,9 @@ def test_nothing_listens_on_tcp(running: Cluster) -> None:
         for table in ("/proc/net/tcp", "/proc/net/tcp6")
         for line in Path(table).read_text().splitlines()[1:]
     }
-    descriptors = Path(f"/proc/{pid_of(running)}/fd").iterdir()
-    sockets = {os.readlink(descriptor) for descriptor in descriptors}
+    opened = ["find", f"/proc/{pid_of(running)}/fd", "-lname", "socket:*", "-printf", "%l\n"]
+    sockets = set(Account.current().run(opened).stdout.split())
+    assert sockets
     assert not {f"socket:[{inode}]" for inode in listening} & sockets
 
 
@@ -222,9 +223,9 @@ def test_up_after_the_postmaster_was_killed_while_a_backend_works(cluster: Clust
     with busy(cluster, "DO 'BEGIN LOOP END LOOP; END'") as backend:  # does not notice that its postmaster is gone
         os.kill(killed, signal.SIGKILL)
         wait_for(lambda: postmaster_pid(cluster.data_dir) is None)
-        assert backend in find_processes(cluster.data_dir)
+        assert backend in find_processes(cluster.data_dir, Account.current())
         cluster.up()
-        assert backend not in find_processes(cluster.data_dir)
+        assert backend not in find_processes(cluster.data_dir, Account.current())
     assert pid_of(cluster) != killed
     assert ask(cluster, "SELECT n FROM kept") == 7
 
@@ -254,7 +255,7 @@ def test_a_backend_that_does_not_react_is_stopped_by_force(cluster: Cluster, mon
     ask(cluster, "CREATE EXTENSION plpython3u")
     with busy(cluster, "DO 'while True: pass' LANGUAGE plpython3u"):
         cluster.down()
-    assert find_processes(cluster.data_dir) == []
+    assert find_processes(cluster.data_dir, Account.current()) == []
 
 
 def test_a_temporary_cluster_is_deleted_when_its_process_is_killed() -> None:
