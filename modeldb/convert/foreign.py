@@ -88,6 +88,8 @@ def splice(graph: Graph, model: Any, entry: Numbers | Texts) -> list[tuple[str, 
         copy.input[:] = [names[name] for name in node.input]
         copy.output[:] = [names[name] for name in node.output]
         _rename_captured(copy, names)
+        if copy.op_type == "StringNormalizer":
+            _neutral_locale(copy)
         graph.nodes.append(copy)
     return [(names[o.name], o.type.tensor_type.elem_type, _width(o)) for o in model.graph.output]
 
@@ -104,6 +106,14 @@ def _rename_captured(node: Any, names: dict[str, str]) -> None:
                 _rename_captured(inner, outer)
             for output in subgraph.output:
                 output.name = outer.get(output.name, output.name)
+
+
+def _neutral_locale(node: Any) -> None:
+    """Without a locale of its own the operator wants en_US, which many servers do not have."""
+    from onnx import helper
+
+    if not any(attribute.name == "locale" for attribute in node.attribute):
+        node.attribute.append(helper.make_attribute("locale", "C.UTF-8"))
 
 
 def _width(output: Any) -> int | None:

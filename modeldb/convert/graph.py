@@ -130,9 +130,12 @@ class Numbers:
         return self.apply("Not")
 
     def __matmul__(self, weights: Any) -> Numbers:
-        """Matrix product with a constant (width, k)."""
+        """Matrix product with a constant (width, k).
+
+        Gemm, not MatMul: onnxruntime fuses MatMul with a following scalar factor, which it rounds to float32.
+        """
         array = np.asarray(weights)
-        name = self.graph.op("MatMul", self.name, self.graph.const(array, self.dtype))
+        name = self.graph.op("Gemm", self.name, self.graph.const(array, self.dtype))
         return Numbers(self.graph, name, self.dtype, array.shape[1])
 
     def affine(self, weights: Any, bias: Any) -> Numbers:
@@ -251,6 +254,16 @@ def concat(parts: Sequence[Numbers]) -> Numbers:
     same = [part.cast(dtype) for part in parts]
     graph = parts[0].graph
     return Numbers(graph, graph.op("Concat", *(p.name for p in same), axis=1), dtype, sum(p.width for p in same))
+
+
+def two_sided(margin: Numbers) -> Numbers:
+    """A margin (n, 1) for the second of two classes as (n, 2): minus itself, and itself."""
+    return margin @ [[-1.0, 1.0]]
+
+
+def complement(probability: Numbers) -> Numbers:
+    """The probability (n, 1) of the second of two classes as (n, 2)."""
+    return probability.affine([[-1.0, 1.0]], [1.0, 0.0])
 
 
 def total(parts: Sequence[Numbers]) -> Numbers:

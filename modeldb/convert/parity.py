@@ -73,7 +73,7 @@ def compare(expected: Reference, got: Prediction) -> Comparison:
     decision = got.raw.get("decision")
     if expected.decision is not None and decision is not None and np.size(decision) == expected.decision.size:
         ours = np.asarray(decision, dtype=np.float64).reshape(expected.decision.shape)
-        errors.append((*_relative(expected.decision, ours), expected.decision, ours))
+        errors.append((*_relative(expected.decision, ours, floor=1.0), expected.decision, ours))
     mismatch, ties = _labels(expected, got)
     row, pair = _worst(mismatch, errors, expected, got)
     return Comparison(
@@ -89,15 +89,16 @@ def compare(expected: Reference, got: Prediction) -> Comparison:
     )
 
 
-def _relative(theirs: Array, ours: Any) -> tuple[Array, Array]:
-    """Relative and absolute error per row. Near zero the error is measured against the column's magnitude."""
+def _relative(theirs: Array, ours: Any, floor: float = FLOOR) -> tuple[Array, Array]:
+    """Relative and absolute error per row. Below ``floor`` times the column's mean it is measured against that."""
     a = theirs.reshape(len(theirs), -1)
     b = np.asarray(ours, dtype=np.float64).reshape(a.shape)
-    absolute = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    with np.errstate(invalid="ignore"):
+        absolute = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
     absolute = np.where(np.isnan(absolute), np.inf, absolute)
     finite = np.where(np.isfinite(a), np.abs(a), 0.0)
-    floor = np.maximum(finite.mean(axis=0, keepdims=True) * FLOOR, 1e-12)
-    return (absolute / np.maximum(finite, floor)).max(axis=1), absolute.max(axis=1)
+    least = np.maximum(finite.mean(axis=0, keepdims=True) * floor, 1e-12)
+    return (absolute / np.maximum(finite, least)).max(axis=1), absolute.max(axis=1)
 
 
 def _absolute(theirs: Array, ours: Array) -> Array:

@@ -125,17 +125,14 @@ def _consult(model: Any, rows: Any, task: str) -> Reference:
 
 def _labels(model: Any, predicted: Array) -> Array:
     """Labels as Python's own; of a classifier in the form in which its classes are listed."""
-    labels = np.empty(predicted.shape, dtype=object)
-    labels.ravel()[:] = [plain(value) for value in predicted.ravel()]
-    classes = getattr(model, "classes_", None)
-    if classes is None or labels.size == 0:
-        return labels
-    columns = classes if isinstance(classes, list) else [classes] * (labels.shape[1] if labels.ndim == 2 else 1)
-    wide = labels.reshape(len(labels), -1)
-    for target, known in enumerate(columns):
+    wide = predicted.reshape(len(predicted), -1)
+    labels: Any = np.empty(wide.shape, dtype=object)
+    classes = getattr(model, "classes_", ())
+    for target in range(wide.shape[1]):
+        known = classes[target] if isinstance(classes, list) else classes
         named = {plain(c): plain(c) for c in np.ravel(known)}
-        wide[:, target] = [named.get(value, value) for value in wide[:, target]]
-    return wide.reshape(labels.shape)
+        labels[:, target] = [named.get(plain(value), plain(value)) for value in wide[:, target]]
+    return np.asarray(labels.reshape(predicted.shape))
 
 
 def _doubles(given: Any) -> Any:

@@ -12,6 +12,10 @@ from modeldb.convert.block import Block, Refused
 from modeldb.convert.graph import ML, Array, Numbers, Texts, concat
 
 UNKNOWN = "\u2400 an unseen category \u2400"
+LARGEST_TABLE = 1_000_000
+_NAN = float("nan")  # one object, so that it is one key of a dictionary
+_REST = object()
+_DOUBLE = np.dtype(np.float64)
 
 
 def one_hot(estimator: Any, x: Block) -> Numbers:
@@ -111,30 +115,23 @@ def lookup(piece: Numbers | Texts, estimator: Any, tables: list[Array], first: i
     """A number per value by each column's table; tables[j] follows ``categories_``, its last entry is for the rest."""
     known = [list(c) for c in estimator.categories_[first : first + piece.width]]
     if isinstance(piece, Texts):
-        return _lookup_texts(piece, known, tables, tolerant(estimator))
-    columns = []
-    for j, (categories, table) in enumerate(zip(known, tables, strict=True)):
-        columns.append(_lookup_numbers(piece.take([j]), categories, table))
-    return concat(columns)
+        maps = _text_maps(piece, known, tables, tolerant(estimator))
+    else:
+        maps = [_number_map(categories, table) for categories, table in zip(known, tables, strict=True)]
+    return lookup_columns(piece, maps, [float(table[-1]) for table in tables])
 
 
-def _lookup_numbers(x: Numbers, categories: list[Any], table: Array) -> Numbers:
+def _number_map(categories: list[Any], table: Array) -> dict[Any, float]:
     if any(isinstance(c, str) for c in categories):
         raise Refused("its categories are texts, the column holds numbers")
-    keys = [float("nan") if c is None else float(c) for c in categories]
-    values, default = [float(v) for v in table[:-1]], float(table[-1])
-    nan = [v for k, v in zip(keys, values, strict=True) if k != k]
-    named = [(k, v) for k, v in zip(keys, values, strict=True) if k == k]
-    wide = x.cast("float64")
-    result = _encode(wide.graph, wide.name, "float64", named, default, 1)
-    if nan or default == default:
-        result = x.is_nan().where(nan[0] if nan else default, result)
-    return result.cast(x.graph.dtype)
+    pairs = zip(categories, table, strict=False)
+    return {_NAN if c is None or c != c else float(c): float(value) for c, value in pairs}
 
 
-def _lookup_texts(x: Texts, known: list[list[Any]], tables: list[Array], accepts_unknown: bool) -> Numbers:
+def _text_maps(x: Texts, known: list[list[Any]], tables: list[Array], accepts_unknown: bool) -> list[dict[Any, float]]:
+    """Per column what each text stands for, the missing one included; notes the texts that the encoder insists on."""
     graph = x.graph
-    maps: list[dict[str, float]] = []
+    maps: list[dict[Any, float]] = []
     for categories, table, absent, feature in zip(known, tables, x.absent, x.features, strict=True):
         words = {c: float(v) for c, v in zip(categories, table, strict=False) if isinstance(c, str)}
         same = [float(v) for c, v in zip(categories, table, strict=False) if _is(c, absent)]
@@ -144,18 +141,7 @@ def _lookup_texts(x: Texts, known: list[list[Any]], tables: list[Array], accepts
             texts = tuple(str(c) for c in categories if isinstance(c, str))
             before = graph.categories.get(feature, texts)
             graph.categories[feature] = tuple(t for t in before if t in texts)
-    defaults = [float(table[-1]) for table in tables]
-    if _agree(maps, defaults):
-        merged = {word: value for words in maps for word, value in words.items()}
-        return _encode(graph, x.name, "string", list(merged.items()), defaults[0], x.width).cast(graph.dtype)
-    pairs = zip(maps, defaults, strict=True)
-    return concat([lookup_table(x.take([j]), words, default) for j, (words, default) in enumerate(pairs)])
-
-
-def lookup_table(column: Texts, words: dict[str, float], default: float) -> Numbers:
-    """A number per text of one column: (n, 1)."""
-    graph = column.graph
-    return _encode(graph, column.name, "string", list(words.items()), default, 1).cast(graph.dtype)
+    return maps
 
 
 def _is(category: Any, absent: Any) -> bool:
@@ -165,23 +151,51 @@ def _is(category: Any, absent: Any) -> bool:
     return bool(category is absent or (isinstance(category, str) and category == absent))
 
 
-def _agree(maps: list[dict[str, float]], defaults: list[float]) -> bool:
-    """Whether one dictionary serves all columns."""
-    return len(maps) == 1
+def lookup_columns(piece: Numbers | Texts, maps: list[dict[Any, float]], defaults: list[float]) -> Numbers:
+    """A number per value, by a dictionary per column: (n, columns).
+
+    Several columns take three nodes: one dictionary of all keys gives each value a number, which is then a place in a
+    table with one row per column.
+    """
+    graph = piece.graph
+    name, kind = (piece.name, "string") if isinstance(piece, Texts) else (piece.cast("float64").name, "float64")
+    keys = list(dict.fromkeys(key for words in maps for key in words))
+    size = len(keys) + 1
+    if len(maps) == 1:
+        return _encode(graph, name, kind, list(maps[0].items()), defaults[0], 1).cast(graph.dtype)
+    if size * len(maps) > LARGEST_TABLE:
+        columns = [lookup_columns(piece.take([j]), [words], [defaults[j]]) for j, words in enumerate(maps)]
+        return concat(columns)
+    numbered = [(key, number) for number, key in enumerate(keys)]
+    number = _encode(graph, name, kind, numbered, size - 1, piece.width, np.dtype(np.int64))
+    offsets = np.arange(len(maps)) * size
+    places = number + offsets[None, :]
+    table = [words.get(key, default) for words, default in zip(maps, defaults, strict=True) for key in [*keys, _REST]]
+    found = graph.op("Gather", graph.const(table, "float64"), places.name, axis=0)
+    return Numbers(graph, found, "float64", piece.width).cast(graph.dtype)
 
 
-def _encode(graph: Any, name: str, kind: str, pairs: list[tuple[Any, float]], default: float, width: int) -> Numbers:
+def _encode(
+    graph: Any,
+    name: str,
+    kind: str,
+    pairs: list[tuple[Any, Any]],
+    default: float,
+    width: int,
+    dtype: np.dtype[Any] = _DOUBLE,
+) -> Numbers:
+    """LabelEncoder: a dictionary of texts or numbers, NaN among them."""
     from onnx import numpy_helper
 
-    keys = np.array([k for k, _ in pairs] or ([UNKNOWN] if kind == "string" else [0.0]), dtype=object)
+    keys = np.array([key for key, _ in pairs] or ([UNKNOWN] if kind == "string" else [0.0]), dtype=object)
     keys = keys if kind == "string" else keys.astype(np.float64)
-    values = np.array([v for _, v in pairs] or [default], dtype=np.float64)
+    values = np.array([value for _, value in pairs] or [default], dtype=dtype)
     output = graph.op(
         "LabelEncoder",
         name,
         domain=ML,
         keys_tensor=numpy_helper.from_array(keys),
         values_tensor=numpy_helper.from_array(values),
-        default_tensor=numpy_helper.from_array(np.array([default])),
+        default_tensor=numpy_helper.from_array(np.array([default], dtype=dtype)),
     )
-    return Numbers(graph, output, "float64", width)
+    return Numbers(graph, output, dtype.name, width)

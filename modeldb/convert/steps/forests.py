@@ -9,7 +9,7 @@ import numpy as np
 from modeldb.convert import dispatch
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.dispatch import Detection, Scores, Targets
-from modeldb.convert.graph import Array, Numbers, concat
+from modeldb.convert.graph import Array, Numbers, complement
 from modeldb.convert.steps import trees
 from modeldb.convert.steps.trees import AVERAGE, Tree, ensemble, mean_rows
 
@@ -54,7 +54,7 @@ def forest_classifier(estimator: Any, x: Block) -> Scores | Targets:
     if counts[0] == 2:
         read_ = [read(tree, share[:, 1].copy()) for tree, share in zip(fitted, rows_, strict=True)]
         positive = ensemble(x.matrix(), read_, [0] * len(fitted), 1, AVERAGE)
-        return Scores(concat([1.0 - positive, positive]))
+        return Scores(complement(positive))
     return Scores(mean_rows(x.matrix(), [read(tree) for tree in fitted], rows_))
 
 
@@ -83,28 +83,30 @@ def boosted(estimator: Any, x: Block) -> Numbers:
         for k, tree in enumerate(stage):
             read_.append(read(tree.tree_, tree.tree_.value[:, 0, 0] * rate))
             targets.append(k)
-    start = _initial(estimator, x, width)
-    summed = ensemble(x.matrix(), read_, targets, width)
-    return summed + start if start is not None else summed
+    start = _initial(estimator, x)
+    if isinstance(start, Numbers):
+        return ensemble(x.matrix(), read_, targets, width) + start
+    return ensemble(x.matrix(), read_, targets, width, base=start)
 
 
-def _initial(estimator: Any, x: Block, width: int) -> Any:
+def _initial(estimator: Any, x: Block) -> Any:
+    """The first guess: a constant, or what a regressor of one's own makes of the features, rounded to float32."""
     init = estimator.init_
     if isinstance(init, str) and init == "zero":
         return None
     if dispatch.named(init) in ("DummyClassifier", "DummyRegressor"):
-        return np.asarray(estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32)))
-    if width != 1 or not hasattr(estimator, "classes_"):
-        return dispatch.regress(init, x, "init")
-    raise Refused("an initial classifier of one's own (init=) is not supported")
+        return estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))
+    if hasattr(estimator, "classes_"):
+        raise Refused("an initial classifier of one's own (init=) is not supported")
+    rounded = Block(x.graph, [x.matrix().cast("float32")])
+    return dispatch.regress(init, rounded, "init").cast("float64")
 
 
 def boosted_classifier(estimator: Any, x: Block) -> Scores:
     raw = boosted(estimator, x)
     if raw.width == 1:
         factor = 2.0 if estimator.loss == "exponential" else 1.0
-        both = concat([raw * -factor, raw * factor])
-        return Scores(both.apply("Sigmoid"), raw)
+        return Scores((raw @ [[-factor, factor]]).apply("Sigmoid"), raw)
     return Scores(raw.softmax(), raw)
 
 

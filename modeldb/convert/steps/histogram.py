@@ -9,7 +9,7 @@ import numpy as np
 from modeldb.convert import dispatch
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.dispatch import Scores
-from modeldb.convert.graph import Array, Numbers, concat
+from modeldb.convert.graph import Array, Numbers, two_sided
 from modeldb.convert.steps.trees import Tree, ensemble
 
 
@@ -24,7 +24,7 @@ def raw(estimator: Any, x: Block) -> Numbers:
             fitted.append(read(predictor, known))
             targets.append(k)
     width = len(estimator._predictors[0])
-    return ensemble(y, fitted, targets, width) + np.asarray(estimator._baseline_prediction).reshape(1, -1)
+    return ensemble(y, fitted, targets, width, base=estimator._baseline_prediction)
 
 
 def _known(estimator: Any) -> dict[int, set[int]]:
@@ -77,5 +77,5 @@ def regressor(estimator: Any, x: Block) -> Numbers:
 def classifier(estimator: Any, x: Block) -> Scores:
     margins = raw(estimator, x)
     if margins.width == 1:
-        return Scores(concat([-margins, margins]).apply("Sigmoid"), margins)
+        return Scores(two_sided(margins).apply("Sigmoid"), margins)
     return Scores(margins.softmax(), margins)

@@ -8,7 +8,7 @@ import numpy as np
 
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.dispatch import Scores
-from modeldb.convert.graph import Array, Numbers, concat, constant_rows
+from modeldb.convert.graph import Array, Numbers, complement, concat, constant_rows
 
 
 def regressor(estimator: Any, x: Block) -> Numbers:
@@ -103,7 +103,7 @@ def stochastic(estimator: Any, x: Block) -> Scores:
 def _modified_huber(decision: Numbers) -> Numbers:
     each = (decision.clip(-1.0, 1.0) + 1.0) / 2.0
     if decision.width == 1:
-        return concat([1.0 - each, each])
+        return complement(each)
     sums = each.reduce("ReduceSum")
     zero = sums.equals(0.0)
     return zero.where(1.0, each) / zero.where(float(decision.width), sums)

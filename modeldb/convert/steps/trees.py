@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,11 +53,17 @@ def below_float32(thresholds: Array) -> Array:
     return through_float32(np.nextafter(np.asarray(thresholds, dtype=np.float32), np.float32(-np.inf)))
 
 
-def ensemble(x: Numbers, trees: list[Tree], targets: list[int], width: int, aggregate: int = SUM) -> Numbers:
-    """Sum (or average) of the trees' leaf values, each tree added to its target: (n, width) float64."""
+def ensemble(
+    x: Numbers, trees: list[Tree], targets: list[int], width: int, aggregate: int = SUM, base: Any = None
+) -> Numbers:
+    """Sum (or average) of the trees' leaf values, each tree added to its target: (n, width) float64.
+
+    base: one number per target to start from, as scikit-learn starts: it becomes a first tree of one leaf.
+    """
     from onnx import numpy_helper
 
-    columns = _flatten(trees, targets)
+    starts = [] if base is None else [_leaf(value) for value in np.ravel(base)]
+    columns = _flatten([*starts, *trees], [*range(len(starts)), *targets])
     doubles = {key: numpy_helper.from_array(columns[key]) for key in ("nodes_splits", "leaf_weights")}
     extra = {}
     if len(columns["membership_values"]):
@@ -119,9 +126,11 @@ def _members(tree: Tree, inner: Array) -> Array:
 
 def _with_root(tree: Tree) -> Tree:
     """A tree that is a single leaf gets a root whose branches hold the same value: TreeEnsemble has no bare leaves."""
-    if tree.left[0] >= 0:
-        return tree
-    value = float(tree.value[0])
+    return tree if tree.left[0] >= 0 else _leaf(float(tree.value[0]))
+
+
+def _leaf(value: float) -> Tree:
+    """A tree that gives the same for every row."""
     return Tree(
         np.array([1, -1, -1]),
         np.array([2, -1, -1]),
