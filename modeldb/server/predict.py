@@ -117,7 +117,7 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
     scorer: Any = None
     read: Any = None
 
-    def call(model: str | None, features: bytes, epoch: int, *rest: Any) -> Any:
+    def call(model: str, features: bytes, epoch: int, *rest: Any) -> Any:
         nonlocal last, scorer, read
         # All that the way of a row depends on. While it stays the same, there is nothing to look up.
         now = (
@@ -135,8 +135,6 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
                     return None
                 scorer.execute()
                 return result(scorer, *rest)
-            if model is None:
-                return None
             last = None
             (scorer, row), lasting = find(model, epoch)
             read = row.reader(int.from_bytes(now[2], "big"))

@@ -109,11 +109,9 @@ class Scorer:
         found: list[float] = np.asarray(self.outputs[self._probability_output()], dtype=np.float64).ravel().tolist()
         return found
 
-    def probability(self, label: str | None) -> float | None:
+    def probability(self, label: str) -> float:
         """predict_proba() of one class. Raises NoProbabilities (MD208), UnknownClass (MD209)."""
         name = self._probability_output()
-        if label is None:
-            return None
         position = self.class_positions.get(label)
         if position is None:
             known = ", ".join(list(self.class_positions)[:50])

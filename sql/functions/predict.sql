@@ -2,7 +2,7 @@
 -- an anonymous record (type 2249) goes as JSON, because only JSON keeps the names that a subquery gave its columns.
 
 CREATE OR REPLACE FUNCTION modeldb._predict(model text, features bytea, epoch bigint) RETURNS float8
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
 AS $$
 try:
     call = SD["call"]

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_label(model text, features bytea, epoch bigint) RETURNS text
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
 AS $$
 try:
     call = SD["call"]

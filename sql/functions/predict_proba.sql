@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint) RETURNS float8[]
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
 AS $$
 try:
     call = SD["call"]
@@ -12,7 +12,7 @@ COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint) IS
     'predict_proba() once inlined.';
 
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint, label text) RETURNS float8
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
 AS $$
 try:
     call = SD["call"]
