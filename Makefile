@@ -48,7 +48,7 @@ lint: ## check style and types
 	@$(ENV); "$$bin/ruff" check; "$$bin/ruff" format --check; "$$bin/mypy"
 
 delete: ## stop the private PostgreSQL and delete it with all its data
-	@$(ENV); "$$python" -c 'from modeldb.cluster import Cluster; Cluster().delete()'
+	@$(ENV); "$$bin/modeldb" down --delete $(ARGS)
 
 clean: ## delete this clone's environment
 	@"$(ROOT)/docker/setup.sh" clean

@@ -74,25 +74,26 @@ container root postgres
 IDENT
 }
 
-# Brings password and modeldb up to date while nobody else can reach the server.
+control() { "$programs/pg_ctl" --silent --wait --timeout 300 --pgdata "$data" "$@" >&2; }
+
+# Brings the password and modeldb up to date while nobody else can reach the server.
 install_modeldb() {
-    local private status=0
+    local private
     private=$(mktemp -d)
-    control() { "$programs/pg_ctl" --silent --wait --timeout 300 --pgdata "$data" "$@"; }
-    control start --options "-c listen_addresses='' -c unix_socket_directories='$private'" >&2
-    {
-        PGHOST=$private psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password="$MODELDB_PASSWORD" \
-            <<<"ALTER ROLE postgres PASSWORD :'password'" &&
-            MODELDB_URL="postgresql://postgres@/modeldb?host=$private" modeldb install >&2
-    } || status=$?
-    control stop --mode fast >&2
+    trap 'control stop --mode fast' EXIT # also when this fails, or the container is stopped meanwhile
+    control start --options "-c listen_addresses='' -c unix_socket_directories='$private'"
+    PGHOST=$private psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set password="$MODELDB_PASSWORD" \
+        <<<"ALTER ROLE postgres PASSWORD :'password'"
+    MODELDB_URL="postgresql://postgres@/modeldb?host=$private" modeldb install >&2 ||
+        die "modeldb could not be installed; why is said above."
+    trap - EXIT
+    control stop --mode fast
     rmdir "$private"
-    ((status == 0)) || die "modeldb could not be installed."
 }
 
 # PostgreSQL waits for its clients to leave when it gets SIGTERM; what stops a container does not mean that.
 serve() {
-    local server
+    local server status
     "$programs/postgres" -D "$data" "$@" &
     server=$!
     trap 'kill -INT "$server"' TERM INT
@@ -100,6 +101,7 @@ serve() {
     exit "${status:-0}"
 }
 
+trap 'exit 143' TERM INT # without it, process 1 of a container ignores them
 read_password
 if ((EUID == 0)); then become_postgres "$@"; fi
 [[ -s $data/PG_VERSION ]] || make_data
