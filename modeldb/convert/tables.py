@@ -15,6 +15,7 @@ from modeldb.convert.steps import (
     lightgbm,
     linear,
     multiple,
+    nearest,
     projection,
     scaling,
     simple,
@@ -105,6 +106,7 @@ REGRESSORS: dict[str, Any] = {
     **same(kernels.support_regressor, "SVR NuSVR"),
     "KernelRidge": kernels.kernel_ridge,
     "MLPRegressor": simple.network,
+    "KNeighborsRegressor": nearest.regressor,
 }
 
 CLASSIFIERS: dict[str, Any] = {
@@ -144,6 +146,8 @@ CLASSIFIERS: dict[str, Any] = {
     "CategoricalNB": simple.categorical_bayes,
     "MLPClassifier": simple.network_classifier,
     "NearestCentroid": simple.nearest_centroid,
+    "KNeighborsClassifier": nearest.classifier,
+    "RadiusNeighborsClassifier": nearest.within_radius,
 }
 
 CLUSTERERS: dict[str, Any] = {

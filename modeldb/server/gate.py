@@ -88,7 +88,7 @@ def _compare_one(name: str, expected: Any, given: Any, tolerance: float) -> None
             at = wrong[0] if wrong else 0
             raise _mismatch(name, at, wanted[at], got[at])
         return
-    numbers, results = np.asarray(expected, dtype=np.float64).ravel(), np.asarray(given, dtype=np.float64).ravel()
+    numbers, results = _flat(expected), _flat(given)
     if numbers.shape != results.shape:
         raise SmokeMismatch(f"the smoke rows expect {numbers.size} {name}, the model gives {results.size}")
     scale = np.maximum(np.abs(numbers), 1.0 if name == "probabilities" else np.abs(numbers).max(initial=1e-12))
@@ -97,6 +97,12 @@ def _compare_one(name: str, expected: Any, given: Any, tolerance: float) -> None
     if (error > tolerance).any():
         at = int(error.argmax())
         raise _mismatch(name, at, numbers[at], results[at])
+
+
+def _flat(values: Any) -> np.ndarray[Any, Any]:
+    """All numbers in order; of several targets, whose probabilities differ in width, one target after another."""
+    parts = values if isinstance(values, list) else [values]
+    return np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in parts])
 
 
 def _mismatch(name: str, at: int, expected: Any, given: Any) -> SmokeMismatch:

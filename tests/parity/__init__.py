@@ -1,0 +1,1 @@
+"""Every family of estimators against scikit-learn, through SQL."""
