@@ -1,7 +1,7 @@
 -- Filled in by the installer: where the environment is, and which version of the package this schema goes with.
 -- The paths are part of the function, because a setting could be changed by any role.
 CREATE OR REPLACE FUNCTION modeldb._python() RETURNS void
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE PARALLEL UNSAFE
 AS $python$
 import sys
 sys.path[:0] = [path for path in {paths} if path not in sys.path]

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._load(digest text) RETURNS void
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 try:
     call = SD["call"]

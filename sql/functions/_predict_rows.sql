@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_rows(model text, rows bytea, epoch bigint) RETURNS bytea
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]

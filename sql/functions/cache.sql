@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION modeldb.cache()
 RETURNS TABLE (digest text, bytes bigint, hits bigint, seconds_to_load float8)
-LANGUAGE plpython3u STABLE PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]

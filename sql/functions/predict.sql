@@ -2,7 +2,7 @@
 -- an anonymous record (type 2249) goes as JSON, because only JSON keeps the names that a subquery gave its columns.
 
 CREATE OR REPLACE FUNCTION modeldb._predict(model text, features bytea, epoch bigint) RETURNS float8
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]
@@ -15,7 +15,7 @@ COMMENT ON FUNCTION modeldb._predict(text, bytea, bigint) IS
     'predict() once inlined: features is record_send(ROW(row)), epoch is _epoch().';
 
 CREATE OR REPLACE FUNCTION modeldb.predict(model text, features anyelement) RETURNS float8
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
@@ -30,7 +30,7 @@ COMMENT ON FUNCTION modeldb.predict(text, anyelement) IS
     'MD207, MD210, MD307, MD401, MD402.';
 
 CREATE OR REPLACE FUNCTION modeldb.predict(model text, features text) RETURNS float8
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT modeldb._predict(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
 $$;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_json(model text, features bytea, epoch bigint) RETURNS jsonb
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]
@@ -12,7 +12,7 @@ COMMENT ON FUNCTION modeldb._predict_json(text, bytea, bigint) IS
     'predict_json() once inlined.';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_json(model text, features anyelement) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION modeldb.predict_json(text, anyelement) IS
     'graph, model and version. features and errors as for predict().';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_json(model text, features text) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT modeldb._predict_json(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
 $$;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_label(model text, features bytea, epoch bigint) RETURNS text
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]
@@ -12,7 +12,7 @@ COMMENT ON FUNCTION modeldb._predict_label(text, bytea, bigint) IS
     'predict_label() once inlined.';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_label(model text, features anyelement) RETURNS text
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION modeldb.predict_label(text, anyelement) IS
     'features and errors as for predict().';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_label(model text, features text) RETURNS text
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT modeldb._predict_label(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
 $$;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint) RETURNS float8[]
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]
@@ -12,7 +12,7 @@ COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint) IS
     'predict_proba() once inlined.';
 
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint, label text) RETURNS float8
-LANGUAGE plpython3u STABLE STRICT PARALLEL RESTRICTED
+LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
 try:
     call = SD["call"]
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint, text) IS
     'predict_proba() of one class once inlined.';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_proba(model text, features anyelement) RETURNS float8[]
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
@@ -38,7 +38,7 @@ COMMENT ON FUNCTION modeldb.predict_proba(text, anyelement) IS
     'predict(). Errors: MD208 when the model has none, and those of predict().';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_proba(model text, features text) RETURNS float8[]
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT modeldb._predict_proba(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
 $$;
@@ -46,7 +46,7 @@ COMMENT ON FUNCTION modeldb.predict_proba(text, text) IS
     'The same for features as JSON text: an object by name, or an array by position.';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_proba(model text, features anyelement, class text) RETURNS float8
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
@@ -59,7 +59,7 @@ COMMENT ON FUNCTION modeldb.predict_proba(text, anyelement, text) IS
     'class, and those of predict().';
 
 CREATE OR REPLACE FUNCTION modeldb.predict_proba(model text, features text, class text) RETURNS float8
-LANGUAGE sql STABLE PARALLEL RESTRICTED
+LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT modeldb._predict_proba(model, pg_catalog.record_send(ROW(features)), modeldb._epoch(), class)
 $$;
