@@ -1,0 +1,103 @@
+"""What the planner makes of predict(), and what the catalog says of every function."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from support.answers import answer, answers
+from support.flowers import Garden
+from support.server import plain
+
+CALLS = [
+    ("predict('width', f)", "_predict"),
+    ("predict('width', ARRAY[f.sepal_length, f.sepal_width, f.petal_length])", "_predict"),
+    ("predict('width', to_json(f)::text)", "_predict"),
+    ("predict_label('species', f)", "_predict_label"),
+    ("predict_proba('species', f)", "_predict_proba"),
+    ("predict_proba('species', f, 'setosa')", "_predict_proba"),
+    ("predict_json('species', f)", "_predict_json"),
+]
+
+
+def plan(connection: psycopg.Connection, query: str) -> str:
+    return "\n".join(answers(connection, f"EXPLAIN (VERBOSE, COSTS OFF) {query}"))
+
+
+@pytest.mark.parametrize(("call", "inner"), CALLS)
+def test_a_call_is_inlined_with_the_epoch_as_a_constant(
+    garden: Garden, reader: psycopg.Connection, call: str, inner: str
+) -> None:
+    epoch = answer(reader, "SELECT modeldb._epoch()")
+    found = plan(reader, f"SELECT {call} FROM flowers f")
+    assert f" {inner}(" in found
+    assert f"'{epoch}'::bigint" in found
+    assert "_epoch" not in found
+
+
+VOLATILITY = {
+    "predict": "s", "predict_label": "s", "predict_proba": "s", "predict_json": "s", "describe": "s", "cache": "s",
+    "load": "s", "_epoch": "s", "_predict": "s", "_predict_label": "s", "_predict_proba": "s", "_predict_json": "s",
+    "_predict_rows": "s", "_load": "s", "_python": "s", "_route": "s", "_who": "s", "_check_unused": "s",
+    "_raise_unknown_model": "s", "_raise_unknown_version": "s", "_raise_unknown_alias": "s",
+    "_parse": "i", "_nearest": "i",
+    "register_model": "v", "promote": "v", "rollback": "v", "retire": "v", "delete_model": "v", "drop_alias": "v",
+    "configure": "v", "_gate": "v", "_replay": "v", "_publish": "v", "_write_epoch": "v", "_lock_registry": "v",
+    "_point": "v",
+}  # fmt: skip
+
+
+def test_the_volatility_of_every_function(reader: psycopg.Connection) -> None:
+    query = "SELECT DISTINCT proname, provolatile::text FROM pg_proc WHERE pronamespace = 'modeldb'::regnamespace"
+    assert dict(reader.execute(query.encode()).fetchall()) == VOLATILITY
+
+
+# Before PostgreSQL 17, PL/Python that uses SPI during a parallel query brings the server down, in the leader too.
+def test_what_runs_python_keeps_a_query_serial_before_postgresql_17(reader: psycopg.Connection) -> None:
+    query = """SELECT DISTINCT proparallel::text FROM pg_proc
+               WHERE pronamespace = 'modeldb'::regnamespace AND proname ~ '^_?predict'"""
+    assert answers(reader, query) == ["u" if reader.info.server_version < 170000 else "s"]
+    query = """SELECT DISTINCT proparallel::text FROM pg_proc JOIN pg_language l ON l.oid = prolang
+               WHERE pronamespace = 'modeldb'::regnamespace AND lanname = 'plpython3u' AND proname !~ '^_?predict'"""
+    assert answers(reader, query) == ["u"]
+
+
+PARALLEL = b"""
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+"""
+QUERIES = [
+    "SELECT sum(predict('width', f)) FROM flowers f",
+    "SELECT predict('width', f) FROM flowers f WHERE sepal_length > 5",
+    "SELECT count(*) FROM flowers f WHERE predict_proba('species', f, 'setosa') > 0.5",
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_cold_backend_survives_a_query_that_could_run_in_parallel(
+    garden: Garden, module_url: str, query: str
+) -> None:
+    with psycopg.connect(plain(module_url), autocommit=True) as connection:
+        connection.execute(PARALLEL)
+        assert "Gather" in plan(connection, "SELECT sum(sepal_length) FROM flowers")
+        assert ("Gather" in plan(connection, query)) == (connection.info.server_version >= 170000)
+        assert answers(connection, query) == answers(connection, query)
+
+
+def test_every_function_has_a_comment(reader: psycopg.Connection) -> None:
+    query = """SELECT oid::regprocedure::text FROM pg_proc
+               WHERE pronamespace = 'modeldb'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL"""
+    assert answers(reader, query) == []
+
+
+def test_every_table_view_and_sequence_has_a_comment(reader: psycopg.Connection) -> None:
+    query = """SELECT relname FROM pg_class WHERE relnamespace = 'modeldb'::regnamespace AND relkind IN ('r', 'v', 'S')
+               AND obj_description(oid, 'pg_class') IS NULL AND relname <> 'alembic_version'"""
+    assert answers(reader, query) == []
+
+
+def test_definers_rights_and_plpgsql_pin_the_search_path(reader: psycopg.Connection) -> None:
+    query = """SELECT oid::regprocedure::text FROM pg_proc p
+               WHERE pronamespace = 'modeldb'::regnamespace
+                 AND (prosecdef OR (SELECT lanname FROM pg_language l WHERE l.oid = prolang) = 'plpgsql')
+                 AND coalesce(proconfig, '{}') <> ARRAY['search_path=pg_catalog, pg_temp']"""
+    assert answers(reader, query) == []
