@@ -264,7 +264,7 @@ lock() {
 
 environment_folder() {
     local home=${MODELDB_HOME:-$(default_home)}
-    echo "${MODELDB_ENV:-$home/env/$(sha256sum <<<"$root" | cut -c1-12)}"
+    realpath -m "${MODELDB_ENV:-$home/env/$(sha256sum <<<"$root" | cut -c1-12)}"
 }
 
 environment() {
