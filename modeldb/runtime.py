@@ -55,9 +55,11 @@ def load_options() -> ort.SessionOptions:
 def open_session(artifact: bytes, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
     """An onnxruntime session. Raises LoadFailed (MD402)."""
     try:
-        return ort.InferenceSession(artifact, options or load_options(), providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(artifact, options or load_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no common base)
         raise LoadFailed(f"onnxruntime {ort.__version__} cannot load the model: {first_line(error)}") from None
+    session._model_bytes = None  # it would be kept for other providers, and double the memory
+    return session
 
 
 def first_line(error: BaseException) -> str:

@@ -28,6 +28,13 @@ class Loaded:
     hits: int = 0
     scorers: dict[Any, Any] = field(default_factory=dict)
 
+    def close(self) -> None:
+        """Free the session now: scorers refer to it and to each other, and are still held by those that used them."""
+        for scorer, _ in self.scorers.values():
+            vars(scorer).clear()
+        self.scorers.clear()
+        self.session = None
+
 
 loaded: OrderedDict[str, Loaded] = OrderedDict()
 evictions = 0
@@ -97,7 +104,7 @@ def make_room(size: int) -> None:
     global evictions
     budget = _budget()
     while loaded and sum(entry.bytes for entry in loaded.values()) + size > budget:
-        loaded.popitem(last=False)
+        loaded.popitem(last=False)[1].close()
         evictions += 1
 
 
