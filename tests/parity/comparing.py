@@ -68,7 +68,8 @@ def check_target_probabilities(estimator: Any, X: Any, documents: list[Any], tol
     if not isinstance(given, list):  # a chain gives shares of class 1, and a model in SQL its labels only
         return
     for target, expected in enumerate(given):
-        found = [list(document["probabilities"][target].values()) for document in documents]
+        classes = [class_text(plain(label)) for label in estimator.classes_[target]]
+        found = [[document["probabilities"][target][label] for label in classes] for document in documents]
         np.testing.assert_allclose(np.array(found), expected, rtol=0, atol=tolerance)
 
 
