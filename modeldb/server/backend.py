@@ -57,7 +57,7 @@ class Watchdog:
         self.awake = True
         if self._thread is None:
             sys.setswitchinterval(1.0)
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             try:
                 self._thread = threading.Thread(target=self._watch, name="modeldb-watchdog", daemon=True)
                 self._thread.start()
