@@ -186,10 +186,14 @@ def check_fit(model: Any, signature: Signature) -> None:
                 f"input {entry.name!r} has shape {shape} per row in the graph, "
                 f"{entry.shape} with {len(entry.features)} features in the signature"
             )
-    outputs = {name for name, _, _ in graph_outputs(model)}
+    outputs = {name: shape for name, _, shape in graph_outputs(model)}
     named = (signature.outputs.label, signature.outputs.probabilities, signature.outputs.value)
     for name in named:
         if name is not None and name not in outputs:
             raise SignatureMismatch(f"the graph has no output {name!r}; it has {sorted(outputs)}")
     if not any(named):
         raise SignatureMismatch("the signature names no output")
+    if signature.outputs.probabilities and signature.targets == 1:
+        width, classes = outputs[signature.outputs.probabilities][-1:], len(signature.classes or ())
+        if width and width[0] not in (None, 0, classes):
+            raise SignatureMismatch(f"the graph gives {width[0]} probabilities, the signature has {classes} classes")

@@ -104,7 +104,10 @@ class NothingToRollBack(RegistryError):
 
 
 class InvalidArgument(RegistryError):
-    """An argument of a registry function is not one of those it takes."""
+    """An argument of a registry function is not one of those it takes.
+
+    docs/sql.md lists the functions with their arguments; \\df modeldb.* in psql shows them too.
+    """
 
     sqlstate = "MD108"
 
@@ -236,7 +239,10 @@ class ParityFailure(ArtifactError):
 
 
 class InvalidArtifact(ArtifactError):
-    """The artifact is not a valid ONNX model."""
+    """The artifact is not a valid ONNX model.
+
+    Pass the bytes of an .onnx file, or let db.register() in Python convert the estimator.
+    """
 
     sqlstate = "MD303"
 
@@ -251,7 +257,10 @@ class UnsafeArtifact(ArtifactError):
 
 
 class SignatureMismatch(ArtifactError):
-    """The signature does not fit the artifact's inputs and outputs."""
+    """The signature does not fit the artifact's inputs and outputs.
+
+    Give {"features": [{"name": ..., "type": ...}, ...]} and, where the graph does not tell, "task" and "classes".
+    """
 
     sqlstate = "MD305"
 
@@ -293,13 +302,19 @@ class PredictionError(ModeldbError):
 
 
 class RunFailed(PredictionError):
-    """onnxruntime could not run the model on these features."""
+    """onnxruntime could not run the model on these features.
+
+    Run the model in Python on the same row; if that works, compare the versions of onnxruntime with: modeldb doctor
+    """
 
     sqlstate = "MD401"
 
 
 class LoadFailed(PredictionError):
-    """onnxruntime could not load the model."""
+    """onnxruntime could not load the model.
+
+    Check it with onnx.checker, and compare the versions of onnxruntime with: modeldb doctor
+    """
 
     sqlstate = "MD402"
 
@@ -350,13 +365,19 @@ class VersionsDiffer(InstallationError):
 
 
 class WrongPython(InstallationError):
-    """This Python is not of the version that the server's PL/Python is linked with."""
+    """This Python is not of the version that the server's PL/Python is linked with.
+
+    Make the environment with the server's version of Python: make env does.
+    """
 
     sqlstate = "MD904"
 
 
 class ClusterError(InstallationError):
-    """The private cluster could not do that."""
+    """The private cluster could not do that.
+
+    modeldb status shows what there is of it, and where its log is.
+    """
 
     sqlstate = "MD905"
 
@@ -371,7 +392,10 @@ class ConnectionFailed(InstallationError):
 
 
 class MissingPrivilege(InstallationError):
-    """The role may not do this."""
+    """The role may not do this.
+
+    GRANT modeldb_user lets a role predict, modeldb_publisher register and promote.
+    """
 
     sqlstate = "MD907"
 

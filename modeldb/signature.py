@@ -28,6 +28,7 @@ precision
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,6 +124,9 @@ def features_from_json(data: list[Any]) -> tuple[Feature, ...]:
 
 def check(signature: Signature) -> None:
     """Raise SignatureMismatch (MD305) unless the parts of a signature agree with each other."""
+    for what, value, wanted in _typed(signature):
+        if not wanted(value):
+            raise SignatureMismatch(f"the signature is malformed: {what} is {value!r:.60}")
     names = signature.names
     problems = [
         (not names, "it has no features"),
@@ -147,6 +151,54 @@ def check(signature: Signature) -> None:
     for wrong, why in problems:
         if wrong:
             raise SignatureMismatch(f"the signature is malformed: {why}")
+
+
+def _typed(signature: Signature) -> Iterator[tuple[str, Any, Callable[[Any], bool]]]:
+    """Each part with what it must be, because a signature may be written by hand: (what it is, its value, a test)."""
+    for feature in signature.features:
+        yield "the name of a feature", feature.name, _text
+        of = f"of feature {feature.name!r}"
+        yield f"nullable {of}", feature.nullable, _boolean
+        yield f"missing {of}", feature.missing, lambda value: value is None or isinstance(value, str)
+        yield f"categories {of}", feature.categories, lambda value: value is None or _all(value, _text_or_empty)
+    for entry in signature.inputs:
+        yield "the name of an input", entry.name, _text
+        yield f"features of input {entry.name!r}", entry.features, lambda value: _all(value, _whole)
+        yield f"shape of input {entry.name!r}", entry.shape, lambda value: _all(value, _whole)
+    for name, value in vars(signature.outputs).items():
+        yield f"output {name}", value, _boolean if name == "label_index" else lambda v: v is None or _text(v)
+    yield "targets", signature.targets, _whole
+    yield "finite", signature.finite, _boolean
+    label = _labels if _whole(signature.targets) and signature.targets > 1 else _label
+    yield "classes", signature.classes, lambda value: value is None or _all(value, label)
+
+
+def _all(value: Any, test: Callable[[Any], bool]) -> bool:
+    return isinstance(value, tuple) and all(test(item) for item in value)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _text_or_empty(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _boolean(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _label(value: Any) -> bool:
+    return isinstance(value, Label)
+
+
+def _labels(value: Any) -> bool:
+    return _all(value, _label)
 
 
 def class_text(label: Label) -> str:

@@ -29,7 +29,7 @@ def gate(model: str, artifact: bytes, signature: str, smoke: str | None) -> str:
     """
     try:
         graph = artifacts.inspect(artifact)
-        complete = artifacts.complete(graph, orjson.loads(signature))
+        complete = artifacts.complete(graph, _read(signature, "the signature"))
         artifacts.check_fit(graph, complete)
         del graph
         digest = hashlib.sha256(artifact).hexdigest()
@@ -39,10 +39,18 @@ def gate(model: str, artifact: bytes, signature: str, smoke: str | None) -> str:
             session = sessions.open_watched(artifact)
             sessions.keep(digest, session, len(artifact), time.monotonic() - started)
         if smoke is not None:
-            compare(Scorer(sessions.loaded[digest], complete, model, False), orjson.loads(smoke))
+            compare(Scorer(sessions.loaded[digest], complete, model, False), _read(smoke, "smoke"))
     except ModeldbError as error:
         boundary.fail(error, model)
     return orjson.dumps(complete.to_json()).decode()
+
+
+def _read(document: str, what: str) -> Any:
+    """A jsonb document. Raises SignatureMismatch (MD305) for a number that no float64 can hold."""
+    try:
+        return orjson.loads(document)
+    except orjson.JSONDecodeError as error:
+        raise SignatureMismatch(f"{what} cannot be read: {error}") from None
 
 
 def replay(model: str, version: int) -> None:
@@ -62,12 +70,18 @@ def replay(model: str, version: int) -> None:
 def compare(scorer: Scorer, smoke: Any) -> None:
     """Raise SmokeMismatch (MD403) unless the smoke rows give what is expected of them."""
     if not isinstance(smoke, dict) or not isinstance(smoke.get("expected"), dict) or "rows" not in smoke:
-        raise SignatureMismatch('smoke is malformed: {"rows": [[...]], "expected": {"labels": [...]}} is wanted')
+        raise _malformed('{"rows": [[...]], "expected": {"labels": [...]}} is wanted')
+    tolerance = smoke.get("tolerance") or DEFAULT_TOLERANCE
+    if not isinstance(tolerance, int | float):
+        raise _malformed(f"the tolerance is {tolerance!r}")
     found = predict_many(scorer, to_columns(scorer.signature, smoke["rows"]))
-    tolerance = float(smoke.get("tolerance") or DEFAULT_TOLERANCE)
     for name, expected in smoke["expected"].items():
         if expected is not None:
             _compare_one(name, expected, _of(found, name), tolerance)
+
+
+def _malformed(why: str) -> SignatureMismatch:
+    return SignatureMismatch(f"smoke is malformed: {why}")
 
 
 def _of(found: Prediction, name: str) -> Any:
@@ -83,20 +97,27 @@ def _compare_one(name: str, expected: Any, given: Any, tolerance: float) -> None
     if name == "labels":
         wanted = [class_text(label) for label in np.asarray(expected, dtype=object).ravel()]
         got = [class_text(label) for label in np.asarray(given, dtype=object).ravel()]
-        wrong = [i for i, pair in enumerate(zip(wanted, got, strict=False)) if pair[0] != pair[1]]
-        if len(wanted) != len(got) or wrong:
-            at = wrong[0] if wrong else 0
-            raise _mismatch(name, at, wanted[at], got[at])
+        _count(name, len(wanted), len(got))
+        for at, (label, other) in enumerate(zip(wanted, got, strict=True)):
+            if label != other:
+                raise _mismatch(name, at, label, other)
         return
-    numbers, results = _flat(expected), _flat(given)
-    if numbers.shape != results.shape:
-        raise SmokeMismatch(f"the smoke rows expect {numbers.size} {name}, the model gives {results.size}")
+    try:
+        numbers, results = _flat(expected), _flat(given)
+    except (TypeError, ValueError) as unreadable:
+        raise _malformed(f"{name}: {unreadable}") from None
+    _count(name, numbers.size, results.size)
     scale = np.maximum(np.abs(numbers), 1.0 if name == "probabilities" else np.abs(numbers).max(initial=1e-12))
     error = np.nan_to_num(np.abs(numbers - results) / scale, nan=0.0)
     error[np.isnan(numbers) != np.isnan(results)] = np.inf
     if (error > tolerance).any():
         at = int(error.argmax())
         raise _mismatch(name, at, numbers[at], results[at])
+
+
+def _count(name: str, expected: int, given: int) -> None:
+    if expected != given:
+        raise SmokeMismatch(f"the smoke rows expect {expected} {name}, the model gives {given}")
 
 
 def _flat(values: Any) -> np.ndarray[Any, Any]:

@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 import plpy
 
-from modeldb.errors import MalformedInput, ModeldbError
+from modeldb.errors import MalformedInput, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, records, sessions, strided, values
-from modeldb.server.backend import catalog_changes, current_command, current_role
+from modeldb.server.backend import ask, catalog_changes, current_command, current_role
 from modeldb.server.documents import JsonReader
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature
@@ -62,7 +62,7 @@ class Row:
             return self._taker(base)
         query = """SELECT typrelid::bigint AS relation, typelem::bigint AS element, typlen
                    FROM pg_catalog.pg_type WHERE oid = $1"""
-        found = plpy.execute(plpy.prepare(query, ["oid"]), [base])
+        found = ask(query, ["oid"], [base])
         if found and found[0]["relation"]:
             layout = records.Layout(self.features, records.columns_of(found[0]["relation"]))
             return layout.read, strided.reader(layout, self.scorer)
@@ -88,8 +88,7 @@ def find(model: str, epoch: int) -> tuple[tuple[Scorer, Row], bool]:
     key = (model, epoch, current_role())
     if (known := _routes.get(key)) is not None:
         return known, True
-    plan = plpy.prepare("SELECT * FROM modeldb._route($1, $2)", ["text", "bigint"])
-    route = plpy.execute(plan, [model, epoch])[0]
+    route = ask("SELECT * FROM modeldb._route($1, $2)", ["text", "bigint"], [model, epoch])[0]
     found = _scorer(route)
     # Else the snapshot and the plan are of different ages, and what is seen holds for this statement alone.
     lasting: bool = route["newest"] == epoch
@@ -148,6 +147,8 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
             boundary.fail(error, model)
         except struct.error as error:
             boundary.fail(MalformedInput(f"the row cannot be read: {error}"), model)
+        except (IndexError, ValueError) as error:
+            boundary.fail(SignatureMismatch(f"the model's outputs do not fit its signature: {error}"), model)
         except plpy.SPIError as error:
             if (known := boundary.from_spi(error)) is None:
                 raise

@@ -47,7 +47,7 @@ DECLARE
     near text := modeldb._nearest(model, ARRAY(SELECT m.name FROM modeldb.model m));
 BEGIN
     RAISE EXCEPTION 'there is no model %', quote_literal(model) USING ERRCODE = 'MD101', HINT = coalesce(
-        format('Did you mean: %s?', near), 'SELECT name FROM modeldb.models lists the models that there are.');
+        'Did you mean: ' || near || '?', 'SELECT name FROM modeldb.models lists the models that there are.');
 END
 $$;
 COMMENT ON FUNCTION modeldb._raise_unknown_model(text) IS 'Raise MD101 with the nearest names.';
