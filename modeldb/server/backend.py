@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import plpy
 
@@ -29,6 +30,17 @@ catalog_changes = ctypes.c_uint64.in_dll(_postgres, "SharedInvalidMessageCounter
 _interrupt_pending = ctypes.c_int.in_dll(_postgres, "InterruptPending")
 _TICK = 0.05
 _PATIENCE = 20
+
+
+_plans: dict[str, Any] = {}
+
+
+def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
+    """The rows of a query, seen by the snapshot of the calling statement; its plan is kept."""
+    plan = _plans.get(query)
+    if plan is None:
+        plan = _plans[query] = plpy.prepare(query, types)
+    return plpy.execute(plan, values)
 
 
 def check_for_interrupts() -> None:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-import plpy
-
 from modeldb.errors import MissingFeature, WrongFeatureCount, WrongType
 from modeldb.server import values
+from modeldb.server.backend import ask
 from modeldb.signature import Feature
 
 HEADER = struct.Struct(">Ii")
@@ -166,7 +165,7 @@ def columns_of(relation: int) -> list[tuple[str, int]]:
     """(name, type oid) of a row type's columns, dropped ones left out, as record_send() does."""
     query = """SELECT attname, atttypid::bigint AS type FROM pg_catalog.pg_attribute
                WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
-    return [(row["attname"], row["type"]) for row in plpy.execute(plpy.prepare(query, ["oid"]), [relation])]
+    return [(row["attname"], row["type"]) for row in ask(query, ["oid"], [relation])]
 
 
 def read_array(features: Sequence[Feature], data: bytes) -> Sequence[Any]:

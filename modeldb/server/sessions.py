@@ -13,7 +13,7 @@ import plpy
 
 from modeldb.errors import DigestMismatch
 from modeldb.runtime import load_options, open_session
-from modeldb.server.backend import check_for_interrupts, watchdog
+from modeldb.server.backend import ask, check_for_interrupts, watchdog
 
 DEFAULT_CACHE_MB = 256
 
@@ -48,7 +48,7 @@ def get(digest: str) -> Loaded:
     """
     found = loaded.get(digest)
     if found is None:
-        plpy.execute(plpy.prepare("SELECT modeldb._load($1)", ["text"]), [digest])
+        ask("SELECT modeldb._load($1)", ["text"], [digest])
         found = loaded[digest]
     loaded.move_to_end(digest)
     return found
@@ -86,7 +86,7 @@ def open_watched(artifact: bytes) -> Any:
 
 def read(digest: str) -> bytes:
     """The bytes of an artifact, verified. Raises DigestMismatch (MD307)."""
-    size = plpy.execute(plpy.prepare("SELECT bytes FROM modeldb.artifact WHERE digest = $1", ["text"]), [digest])
+    size = ask("SELECT bytes FROM modeldb.artifact WHERE digest = $1", ["text"], [digest])
     query = "SELECT data FROM modeldb.artifact_chunk WHERE digest = $1 ORDER BY seq"
     pieces = [row["data"] for row in plpy.cursor(plpy.prepare(query, ["text"]), [digest])]
     artifact = b"".join(pieces)

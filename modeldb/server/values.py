@@ -10,9 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-import plpy
-
 from modeldb.errors import WrongType
+from modeldb.server.backend import ask
 from modeldb.signature import Feature
 
 BOOL, FLOAT8, RECORD, TEXT, JSON, JSONB = 16, 701, 2249, 25, 114, 3802
@@ -80,7 +79,7 @@ def base_type(oid: int) -> int:
     if oid in FIXED or oid in _READERS or oid in OPAQUE:
         return oid
     query = "SELECT typtype, typcategory, typbasetype::bigint AS base FROM pg_catalog.pg_type WHERE oid = $1"
-    found = plpy.execute(plpy.prepare(query, ["oid"]), [oid])
+    found = ask(query, ["oid"], [oid])
     if found and found[0]["typtype"] == "d":
         return base_type(found[0]["base"])
     if found and (found[0]["typtype"] == "e" or found[0]["typcategory"] == "S"):
@@ -89,7 +88,7 @@ def base_type(oid: int) -> int:
 
 
 def type_name(oid: int) -> str:
-    return str(plpy.execute(plpy.prepare("SELECT pg_catalog.format_type($1, NULL) AS name", ["oid"]), [oid])[0]["name"])
+    return str(ask("SELECT pg_catalog.format_type($1, NULL) AS name", ["oid"], [oid])[0]["name"])
 
 
 def converter(feature: Feature) -> Callable[[Any], Any]:
