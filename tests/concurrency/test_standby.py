@@ -82,3 +82,4 @@ def test_standby_predicts_and_follows_promotions(cancer: Trained, cancer2: Train
             replayed(writer, reader)
             assert reader.execute("EXECUTE score").fetchone() == (expected[1],)
             assert reader.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        db.engine.dispose()
