@@ -4,7 +4,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
     IF coalesce(on_null NOT IN ('raise', 'null'), true) THEN
-        RAISE EXCEPTION 'on_null is %, it must be ''raise'' or ''null''', quote_nullable(on_null) USING ERRCODE = 'MD108';
+        RAISE EXCEPTION 'on_null is %, it must be ''raise'' or ''null''', quote_nullable(on_null) USING ERRCODE = 'MD108',
+            HINT = 'SELECT configure(model, on_null => ''null'') gives NULL for a row with NULL, ''raise'' an error.';
     END IF;
     PERFORM modeldb._lock_registry();
     IF NOT EXISTS (SELECT FROM modeldb.model m WHERE m.name = configure.model) THEN

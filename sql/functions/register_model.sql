@@ -49,7 +49,12 @@ BEGIN
     INSERT INTO modeldb.model AS m (name, description, created_by)
     VALUES (register_model.name, register_model.description, modeldb._who())
     ON CONFLICT (name) DO UPDATE SET description = coalesce(excluded.description, m.description);
-    SELECT coalesce(max(v.version), 0) + 1 INTO version FROM modeldb.model_version v WHERE v.model = name;
+    -- A number is not given twice: a rollback through the history would take the new version for the deleted one. Only a
+    -- model that was deleted as a whole starts anew.
+    SELECT coalesce(max(p.version), 0) + 1 INTO version FROM modeldb.publication p
+    WHERE p.model = name AND p.epoch > coalesce((
+        SELECT max(d.epoch) FROM modeldb.publication d
+        WHERE d.model = register_model.name AND d.action = 'delete' AND d.version IS NULL), 0);
     INSERT INTO modeldb.model_version (model, version, digest, signature, description, metrics, params, tags,
         provenance, parity, fingerprint, created_by)
     VALUES (name, register_model.version, register_model.digest, complete, register_model.description,

@@ -9,7 +9,8 @@ DECLARE
     usable boolean;
 BEGIN
     IF coalesce(rollback.steps < 1, true) THEN
-        RAISE EXCEPTION 'steps must be at least 1' USING ERRCODE = 'MD108';
+        RAISE EXCEPTION 'steps is %, it must be at least 1', coalesce(rollback.steps::text, 'NULL')
+            USING ERRCODE = 'MD108', HINT = 'SELECT rollback(model) goes back one step.';
     END IF;
     PERFORM modeldb._lock_registry();
     SELECT h.* INTO entry FROM modeldb.alias a JOIN modeldb.alias_history h ON h.epoch = a.epoch
