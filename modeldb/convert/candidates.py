@@ -39,10 +39,13 @@ PLANS = (
 
 @dataclass(frozen=True)
 class Candidate:
+    """A graph. foreign: the steps that skl2onnx converted; single: those whose library computes in float32 itself."""
+
     plan: Plan
     artifact: bytes
     signature: Signature
     foreign: tuple[str, ...]
+    single: tuple[str, ...]
 
 
 def build(model: Any, sample: Sample, task: str, classes: Any, plan: Plan) -> Candidate:
@@ -53,7 +56,7 @@ def build(model: Any, sample: Sample, task: str, classes: Any, plan: Plan) -> Ca
     used = sorted({*source.used(text=False), *source.used(text=True)})
     kept = used if prunable(model, sample) else list(range(len(sample.names)))
     artifact, signature = assemble(graph, source, sample.features, result, task, classes, kept)
-    return Candidate(plan, artifact, signature, tuple(graph.foreign))
+    return Candidate(plan, artifact, signature, tuple(graph.foreign), tuple(graph.single))
 
 
 def prunable(model: Any, sample: Sample) -> bool:
@@ -73,6 +76,6 @@ def unseen_text(sample: Sample) -> str:
 def worth_trying(plan: Plan, sample: Sample, first: Candidate | None) -> bool:
     """Whether a later plan could differ from the first: float32 steps only where skl2onnx converted some, float32 input
     also where the sample itself is float4. ``first`` is None where the first plan was refused."""
-    if first is None or first.foreign or plan.name == PLANS[0].name:
+    if first is None or first.foreign or first.single or plan.name == PLANS[0].name:
         return True
     return plan.dtype == "float32" and all(kind in ("float4", "text") for kind in sample.types)

@@ -36,11 +36,12 @@ def convert(model: Any, sample: Any, feature_names: Sequence[str] | None, name: 
         raise failure(name, candidate.plan.name, result, thin, names)
     kept = [whole.names.index(feature) for feature in names]
     finite = not takes_infinities(model, candidate, thin, task)
-    signature = replace(candidate.signature, precision="float64" if result.double else "float32", finite=finite)
+    double = result.double and candidate.plan == PLANS[0]
+    signature = replace(candidate.signature, precision="float64" if double else "float32", finite=finite)
     return Converted(
         artifact=candidate.artifact,
         signature=signature,
-        smoke=smoke(thin, expected, kept, DOUBLE_TOLERANCE if result.double else TOLERANCE),
+        smoke=smoke(thin, expected, kept, DOUBLE_TOLERANCE if double else TOLERANCE),
         parity=_report(candidate, trials, refusals, result),
         fingerprint=fingerprint(whole, kept),
         provenance=provenance(model, candidate.foreign),

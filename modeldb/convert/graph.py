@@ -28,6 +28,7 @@ class Graph:
         self.constants: dict[tuple[Any, ...], str] = {}
         self.tensors: dict[str, Any] = {}
         self.foreign: list[str] = []
+        self.single: list[str] = []
         self.categories: dict[int, tuple[str, ...]] = {}
         self._count = 0
 

@@ -49,7 +49,8 @@ def task_of(model: Any, name: str) -> str:
         ) from None
     except TypeError:
         raise UnsupportedEstimator(
-            f"{name} is a {type(model).__name__}, which is not a scikit-learn estimator"
+            f"{name} is a {type(model).__name__}, which is not a scikit-learn estimator",
+            hint="Pass a fitted estimator or Pipeline; of xgboost and lightgbm the classes such as XGBClassifier.",
         ) from None
     if base.is_classifier(model):
         return "classification"

@@ -84,16 +84,11 @@ def read(sample: Any, model: Any = None, feature_names: Sequence[str] | None = N
 def _from_frame(frame: Any, wanted: list[str], feature_names: Sequence[str] | None) -> Sample:
     if wanted and all(name in frame.columns for name in wanted):
         frame = frame[wanted]
-    elif wanted and not _tolerates_absence(frame, wanted):
+    elif wanted:
         lost = next(name for name in wanted if name not in frame.columns)
         raise InvalidSample(f"the sample has no column {lost!r}, which the model was trained on")
     names = list(feature_names or [name if isinstance(name, str) else f"x{name}" for name in frame.columns])
     return _from_columns(frame, [frame.iloc[:, j] for j in range(frame.shape[1])], names)
-
-
-def _tolerates_absence(frame: Any, wanted: list[str]) -> bool:
-    """Whether some of the names match, so that a pipeline that drops the others may still do without them."""
-    return False
 
 
 def _from_array(sample: Any, wanted: list[str], feature_names: Sequence[str] | None) -> Sample:

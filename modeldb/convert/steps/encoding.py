@@ -118,7 +118,23 @@ def lookup(piece: Numbers | Texts, estimator: Any, tables: list[Array], first: i
         maps = _text_maps(piece, known, tables, tolerant(estimator))
     else:
         maps = [_number_map(categories, table) for categories, table in zip(known, tables, strict=True)]
+        if not tolerant(estimator):
+            return _strict(piece, maps)
     return lookup_columns(piece, maps, [float(table[-1]) for table in tables])
+
+
+def _strict(piece: Numbers, maps: list[dict[Any, float]]) -> Numbers:
+    """Numbers that the encoder was not fitted on must not pass: they point outside a table, and onnxruntime refuses.
+
+    The signature lists known categories for texts only.
+    """
+    values = sorted({value for words in maps for value in words.values()})
+    places = {value: float(place) for place, value in enumerate(values)}
+    positions = [{key: places[value] for key, value in words.items()} for words in maps]
+    graph = piece.graph
+    index = lookup_columns(piece, positions, [float(len(values))] * len(maps)).cast("int64")
+    found = graph.op("Gather", graph.const(values, graph.dtype), index.name, axis=0)
+    return Numbers(graph, found, graph.dtype, piece.width)
 
 
 def _number_map(categories: list[Any], table: Array) -> dict[Any, float]:

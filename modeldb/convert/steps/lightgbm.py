@@ -124,9 +124,3 @@ def classifier(estimator: Any, x: Block) -> Scores:
     if answers.width == 1:
         return Scores(complement(answers))
     return Scores(answers)
-
-
-def booster(estimator: Any, x: Block) -> Numbers:
-    """A bare Booster: what its predict() gives."""
-    margins, dump = raw(estimator, x)
-    return link(margins, str(dump.get("objective", "regression")))

@@ -54,20 +54,25 @@ def below_float32(thresholds: Array) -> Array:
 
 
 def ensemble(
-    x: Numbers, trees: list[Tree], targets: list[int], width: int, aggregate: int = SUM, base: Any = None
+    x: Numbers,
+    trees: list[Tree],
+    targets: list[int],
+    width: int,
+    aggregate: int = SUM,
+    base: Any = None,
+    dtype: str = "float64",
 ) -> Numbers:
-    """Sum (or average) of the trees' leaf values, each tree added to its target: (n, width) float64.
+    """Sum (or average) of the trees' leaf values, each tree added to its target: (n, width) of ``dtype``.
 
     base: one number per target to start from, as scikit-learn starts: it becomes a first tree of one leaf.
+    dtype: float32 makes thresholds, leaves and sums single, for a library that computes so itself.
     """
     from onnx import numpy_helper
 
     starts = [] if base is None else [_leaf(value) for value in np.ravel(base)]
     columns = _flatten([*starts, *trees], [*range(len(starts)), *targets])
-    doubles = {key: numpy_helper.from_array(columns[key]) for key in ("nodes_splits", "leaf_weights")}
-    extra = {}
-    if len(columns["membership_values"]):
-        extra["membership_values"] = numpy_helper.from_array(columns["membership_values"])
+    floats = ["nodes_splits", "leaf_weights", *(["membership_values"] if len(columns["membership_values"]) else [])]
+    tensors = {key: numpy_helper.from_array(columns[key].astype(dtype)) for key in floats}
     whole = (
         "nodes_featureids nodes_truenodeids nodes_trueleafs nodes_falsenodeids nodes_falseleafs "
         "nodes_missing_value_tracks_true leaf_targetids tree_roots"
@@ -75,17 +80,16 @@ def ensemble(
     graph = x.graph
     name = graph.op(
         "TreeEnsemble",
-        x.cast("float64").name,
+        x.cast(dtype).name,
         domain=ML,
         nodes_modes=numpy_helper.from_array(columns["nodes_modes"].astype(np.uint8)),
         n_targets=width,
         aggregate_function=aggregate,
         post_transform=0,
-        **doubles,
-        **extra,
+        **tensors,
         **{key: columns[key].tolist() for key in whole.split()},
     )
-    return Numbers(graph, name, "float64", width)
+    return Numbers(graph, name, dtype, width)
 
 
 def _flatten(trees: list[Tree], targets: list[int]) -> dict[str, Array]:
