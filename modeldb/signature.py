@@ -145,6 +145,13 @@ def check(signature: Signature) -> None:
     for entry in signature.inputs:
         outside = any(not 0 <= position < len(names) for position in entry.features)
         problems.append((outside, f"input {entry.name!r}: a feature position is out of range"))
+        if entry.dtype in ("int64", "int32", "bool") and not outside:
+            lost = [
+                signature.features[position].name
+                for position in entry.features
+                if signature.features[position].nullable
+            ]
+            problems.append((bool(lost), f"input {entry.name!r} is {entry.dtype}, so {lost} cannot be nullable"))
         problems.append((entry.dtype not in TENSOR_TYPES, f"input {entry.name!r}: dtype {entry.dtype!r} is unknown"))
     used = {position for entry in signature.inputs for position in entry.features}
     problems.append((len(used) != len(names), "some features enter no input of the graph"))

@@ -20,11 +20,12 @@ from modeldb.errors import (
     UnknownClass,
     UnseenCategory,
 )
-from modeldb.runtime import DTYPES, Model, first_line
+from modeldb.runtime import Model, first_line
 from modeldb.server.backend import check_for_interrupts, watchdog
+from modeldb.server.buffers import Buffer
 from modeldb.server.documents import describe
 from modeldb.server.sessions import Loaded
-from modeldb.signature import Feature, Input, Signature, class_text
+from modeldb.signature import Feature, Signature, class_text
 
 
 class Scorer:
@@ -239,41 +240,3 @@ _NUMPY = {
     "tensor(int32)": np.int32,
     "tensor(bool)": np.bool_,
 }
-
-
-class Buffer:
-    """One input of the graph for one row."""
-
-    def __init__(self, entry: Input, signature: Signature) -> None:
-        self.entry = entry
-        self.positions = entry.features
-        self.features = [signature.features[position] for position in entry.features]
-        self.tensor = np.zeros((1, *entry.shape), dtype=DTYPES[entry.dtype])
-        self.flat = self.tensor.reshape(-1)
-        self.zeros = np.zeros_like(self.flat)
-        self.whole = entry.features == tuple(range(len(signature.features)))
-        single = any(feature.type == "float4" for feature in self.features) and entry.dtype == "float64"
-        self.rounded = np.array([feature.type == "float4" for feature in self.features]) if single else None
-        self.fill = self._fill_text if entry.dtype == "string" else self._fill_numbers
-        self.check_finite = entry.dtype in ("float32", "float64")
-
-    def _fill_numbers(self, row: Sequence[Any]) -> bool:
-        """True when every value is ordinary; otherwise the row is to be examined."""
-        found = row if self.whole else [row[position] for position in self.positions]
-        try:
-            self.flat[:] = found
-        except TypeError:  # a None where the tensor has no NaN
-            return False
-        if self.rounded is not None:
-            np.copyto(self.flat, self.flat.astype(np.float32), where=self.rounded)
-        # NaN and infinities times zero are NaN, which equals nothing
-        return not self.check_finite or self.flat.dot(self.zeros) == 0.0
-
-    def _fill_text(self, row: Sequence[Any]) -> bool:
-        ordinary = True
-        for at, (feature, position) in enumerate(zip(self.features, self.positions, strict=True)):
-            value = row[position]
-            self.flat[at] = feature.missing if value is None else value
-            if value is None or (feature.categories is not None and value not in feature.categories):
-                ordinary = False
-        return ordinary
