@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -30,34 +31,37 @@ class Predictions:
 
         X: DataFrame (bound by column name, extra columns ignored), (n, k) array or nested list (by position); NaN or
         None is a missing value. Returns (n,), or (n, targets) for several targets: labels in the type of the classes
-        (int64, float64, bool or object), float64 for regressions. Raises the input errors MD201 to MD206.
+        (int64, float64, bool or object), float64 for regressions. Rows that get NULL, because the model was configured
+        so, are NaN, or None among labels. Raises the input errors MD201 to MD206.
         """
-        card, answers = self._answers(model, X)
-        if answers and answers[0]["labels"] is None:
-            return np.concatenate([np.array(part["values"], dtype=np.float64) for part in answers])
+        card, answers, answered = self._answers(model, X)
+        targets = card["signature"]["targets"]
+        if card["signature"]["outputs"].get("value"):
+            values = [value for part in answers for value in part["values"]]
+            return _spread(np.array(values, dtype=np.float64).reshape(-1, *_width(targets)), answered)
         labels = [label for part in answers for label in part["labels"]]
-        classes = card["signature"].get("classes")
-        if classes is None:
-            return np.array(labels, dtype=np.int64)
-        flat = [c for group in classes for c in group] if isinstance(classes[0], list) else classes
-        return np.array(labels, dtype=object if any(isinstance(c, str) for c in flat) else np.array(flat).dtype)
+        dtype = _label_dtype(card["signature"].get("classes"))
+        return _spread(np.array(labels, dtype=dtype).reshape(-1, *_width(targets)), answered)
 
     def predict_proba(self, model: str, X: Any) -> Array | list[Array]:
         """Probabilities in the order of the classes: float64 (n, classes); a list of them for several targets.
 
+        Rows that get NULL, because the model was configured so, are NaN.
         Raises NoProbabilities (MD208) and the input errors of ``predict``.
         """
-        card, answers = self._answers(model, X)
-        if not card["signature"]["outputs"].get("probabilities"):
+        card, answers, answered = self._answers(model, X)
+        signature = card["signature"]
+        if not signature["outputs"].get("probabilities"):
             raise NoProbabilities(f"model {model!r}: the model is a {card['task']} and gives no probabilities")
-        parts = [part["probabilities"] for part in answers]
-        if card["signature"].get("targets", 1) == 1:
-            return np.concatenate([np.array(part, dtype=np.float64) for part in parts])
-        targets = range(len(card["classes"]))
-        return [np.concatenate([np.array(part[target], dtype=np.float64) for part in parts]) for target in targets]
+        if signature["targets"] == 1:
+            return _probabilities([part["probabilities"] for part in answers], signature["classes"], answered)
+        return [
+            _probabilities([part["probabilities"][target] for part in answers], classes, answered)
+            for target, classes in enumerate(signature["classes"])
+        ]
 
-    def _answers(self, model: str, X: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The card of the version, and its answers to the rows of X in chunks, all by that one version."""
+    def _answers(self, model: str, X: Any) -> tuple[dict[str, Any], list[dict[str, Any]], Array]:
+        """The card of the version, its answers to the rows of X in chunks, and which rows they are of, as booleans."""
         with self.transaction() as connection:
             card = connection.execute(text("SELECT modeldb.describe(:model)"), {"model": model}).scalar_one()
             version = f"{card['model']}/{card['version']}"
@@ -65,12 +69,40 @@ class Predictions:
                 orjson.loads(connection.execute(_PREDICT, {"model": version, "rows": chunk}).scalar_one())
                 for chunk in _chunks(X, [feature["name"] for feature in card["features"]], model)
             ]
-        return card, answers
+        answered = np.concatenate([np.array(part["answered"], dtype=bool) for part in answers])
+        return card, [part for part in answers if any(part["answered"])], answered
 
 
 _PREDICT = text("SELECT modeldb._predict_rows(:model, :rows, modeldb._epoch())").bindparams(
     bindparam("rows", type_=LargeBinary)
 )
+
+
+def _width(targets: int) -> tuple[int, ...]:
+    return () if targets == 1 else (targets,)
+
+
+def _label_dtype(classes: Any) -> Any:
+    """The type of labels: of the classes; int64 of clusters and of +1 and -1."""
+    if classes is None:
+        return np.int64
+    flat = [c for group in classes for c in group] if isinstance(classes[0], list) else classes
+    return object if any(isinstance(c, str) for c in flat) else np.array(flat).dtype
+
+
+def _probabilities(parts: list[Any], classes: list[Any], answered: Array) -> Array:
+    rows = [row for part in parts for row in part]
+    return _spread(np.array(rows, dtype=np.float64).reshape(-1, len(classes)), answered)
+
+
+def _spread(found: Array, answered: Array) -> Array:
+    """The answers in the places of the rows that have one; NaN in the others, or None among labels."""
+    if answered.all():
+        return found
+    floats = found.dtype.kind == "f"
+    spread = np.full((len(answered), *found.shape[1:]), np.nan if floats else None, dtype=None if floats else object)
+    spread[answered] = found
+    return spread
 
 
 def _chunks(X: Any, names: list[str], model: str) -> Iterator[bytes]:
@@ -85,7 +117,7 @@ def _chunks(X: Any, names: list[str], model: str) -> Iterator[bytes]:
         array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
         if array.ndim < 2:
             raise InvalidSample(f"model {model!r}: X has {array.ndim} dimension(s), (n, k) rows are wanted")
-        array = array.reshape(len(array), -1)
+        array = array.reshape(len(array), math.prod(array.shape[1:]))
         if array.shape[1] != len(names):
             raise WrongFeatureCount(f"model {model!r}: X has {array.shape[1]} columns, the model {len(names)} features")
         ready = array.dtype.kind in "iufb" and np.isfinite(array).all()
@@ -104,7 +136,7 @@ def _listed(array: Array) -> list[list[Any]]:
 
 def _plain(value: Any) -> Any:
     """A cell as JSON has it: null for every kind of missing value, names for the infinities."""
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return None
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
