@@ -127,9 +127,12 @@ def _emit(table: dict[str, Any], role: str, estimator: Any, x: Block) -> Any:
     from modeldb.convert import foreign
 
     emitter = find(table, estimator)
-    if emitter is not None:
+    if emitter is None:
+        return foreign.emit(estimator, x, role)
+    try:
         return emitter(estimator, x)
-    return foreign.emit(estimator, x, role)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # another version's private parts
+        raise Refused(f"its fitted attributes are not as expected: {type(error).__name__}: {error}") from error
 
 
 def inputs(x: Block) -> list[Numbers | Texts]:

@@ -10,7 +10,7 @@ from modeldb.convert import dispatch
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.dispatch import Scores
 from modeldb.convert.graph import Numbers, complement, concat, total, two_sided
-from modeldb.convert.steps.scaling import interpolate
+from modeldb.convert.steps.quantiles import interpolate
 
 
 def calibrated(estimator: Any, x: Block) -> Scores:

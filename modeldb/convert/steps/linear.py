@@ -8,7 +8,7 @@ import numpy as np
 
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.dispatch import Scores
-from modeldb.convert.graph import Array, Numbers, complement, concat, constant_rows
+from modeldb.convert.graph import Array, Numbers, complement, concat, constant_rows, two_sided
 
 
 def regressor(estimator: Any, x: Block) -> Numbers:
@@ -74,6 +74,8 @@ def ridge(estimator: Any, x: Block) -> Scores:
 def logistic(estimator: Any, x: Block) -> Scores:
     """LogisticRegression: sigmoid for two classes, softmax for more, or one sigmoid per class, normalised (ovr)."""
     decision = margins(estimator, x)
+    if decision.width == 1 and getattr(estimator, "multi_class", "auto") == "multinomial":  # scikit-learn before 1.8
+        return Scores(two_sided(decision).softmax(), decision)
     if decision.width == 1:
         return Scores(x.matrix().affine(*binary_margins(estimator)).apply("Sigmoid"), decision)
     if _one_against_rest(estimator):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modeldb.convert.block import Block, Refused
+from modeldb.convert.block import Block
 from modeldb.convert.graph import Numbers, concat, constant_rows
 
 
@@ -81,46 +81,6 @@ def _unpower(y: Numbers, lam: float, method: str) -> Numbers:
     return (y >= 0.0).where(up, down)
 
 
-def quantile(estimator: Any, x: Block) -> Numbers:
-    """numpy.interp both ways, averaged, as scikit-learn does it, for the uniform output distribution."""
-    if estimator.output_distribution != "uniform":
-        raise Refused("output_distribution='normal' needs the inverse of the normal distribution, which ONNX lacks")
-    y = x.matrix()
-    return concat([_to_uniform(y.take([j]), q, estimator.references_) for j, q in enumerate(estimator.quantiles_.T)])
-
-
-def _to_uniform(x: Numbers, quantiles: Any, references: Any) -> Numbers:
-    forward = interpolate(x, quantiles, references)
-    backward = interpolate(-x, -quantiles[::-1], -references[::-1])
-    middle = (forward - backward) * 0.5
-    nan = x.is_nan()
-    inner = (x <= float(quantiles[0])).where(0.0, (x >= float(quantiles[-1])).where(1.0, middle))
-    tie = quantiles[0] == quantiles[-1]
-    return nan.where(x, inner if not tie else middle)
-
-
-def quantile_inverse(estimator: Any, y: Numbers) -> Numbers:
-    if estimator.output_distribution != "uniform":
-        raise Refused("the inverse of output_distribution='normal' needs the normal distribution, which ONNX lacks")
-    return concat([interpolate(y.take([j]), estimator.references_, q) for j, q in enumerate(estimator.quantiles_.T)])
-
-
-def interpolate(x: Numbers, xp: Any, fp: Any) -> Numbers:
-    """numpy.interp of a column (n, 1): the last knot at or below x, and its slope; flat outside the knots."""
-    xp, fp = np.asarray(xp, dtype=np.float64), np.asarray(fp, dtype=np.float64)
-    if len(xp) == 1:
-        return x * 0.0 + fp[0]
-    last = np.append(xp[1:] != xp[:-1], True)  # of equal knots numpy takes the last
-    xp, fp = xp[last], fp[last]
-    if len(xp) == 1:
-        return x * 0.0 + fp[0]
-    slopes = np.append(np.diff(fp) / np.diff(xp), 0.0)
-    below = (x >= xp[None, :]).cast(x.dtype).reduce("ReduceSum").cast("int64")  # 0: left of all knots
-    table = np.column_stack([np.append(xp[0], xp), np.append(fp[0], fp), np.append(0.0, slopes)])
-    knot = below.rows_of(table).cast(x.dtype)
-    return (x - knot.take([0])) * knot.take([2]) + knot.take([1])
-
-
 def discretizer(estimator: Any, x: Block) -> Numbers:
     """KBinsDiscretizer: the number of inner edges at or below the value, then one-hot where it says so."""
     y = x.matrix()
@@ -148,9 +108,6 @@ def polynomial(estimator: Any, x: Block) -> Numbers:
     for factor in factors[1:]:
         result = result * factor
     return result
-
-
-INVERSES = {"PowerTransformer": power_inverse, "QuantileTransformer": quantile_inverse}
 
 
 def one_hot_codes(codes: Numbers, categories: list[Any]) -> Numbers:

@@ -11,6 +11,7 @@ import numpy as np
 from modeldb.convert import dispatch
 from modeldb.convert.block import Block, Refused
 from modeldb.convert.graph import Numbers
+from modeldb.convert.steps import quantiles, scaling
 
 IDENTITIES = ("check_array", "_identity")
 UNARY: dict[str, Callable[[Numbers], Numbers]] = {
@@ -176,7 +177,9 @@ def inverse(transformer: Any, y: Numbers) -> Numbers:
     if kind == "MaxAbsScaler":
         return y * transformer.scale_
     if kind in ("QuantileTransformer", "PowerTransformer"):
-        from modeldb.convert.steps import scaling
-
-        return scaling.INVERSES[kind](transformer, y)
+        return (
+            quantiles.inverse(transformer, y)
+            if kind == "QuantileTransformer"
+            else scaling.power_inverse(transformer, y)
+        )
     raise Refused(f"the inverse of a {kind} has no graph")
