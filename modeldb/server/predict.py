@@ -61,7 +61,7 @@ class Row:
         if base == values.TEXT and base != kind:
             return self._taker(base)
         query = """SELECT typrelid::bigint AS relation, typelem::bigint AS element, typlen
-                   FROM pg_catalog.pg_type WHERE oid = $1"""
+                   FROM pg_catalog.pg_type WHERE oid OPERATOR(pg_catalog.=) $1"""
         found = ask(query, ["oid"], [base])
         if found and found[0]["relation"]:
             layout = records.Layout(self.features, records.columns_of(found[0]["relation"]))
@@ -87,6 +87,7 @@ def find(model: str, epoch: int) -> tuple[tuple[Scorer, Row], bool]:
         _seen = now
     key = (model, epoch, current_role())
     if (known := _routes.get(key)) is not None:
+        sessions.loaded.move_to_end(known[0].loaded.digest)
         return known, True
     route = ask("SELECT * FROM modeldb._route($1, $2)", ["text", "bigint"], [model, epoch])[0]
     found = _scorer(route)

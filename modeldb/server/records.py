@@ -164,7 +164,8 @@ def missing(feature: Feature, names: list[str]) -> MissingFeature:
 def columns_of(relation: int) -> list[tuple[str, int]]:
     """(name, type oid) of a row type's columns, dropped ones left out, as record_send() does."""
     query = """SELECT attname, atttypid::bigint AS type FROM pg_catalog.pg_attribute
-               WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
+               WHERE attrelid OPERATOR(pg_catalog.=) $1 AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped
+               ORDER BY attnum"""
     return [(row["attname"], row["type"]) for row in ask(query, ["oid"], [relation])]
 
 

@@ -22,6 +22,7 @@ DEFAULT_CACHE_MB = 256
 class Loaded:
     """A session with what it took; ``scorers`` belong to it and leave the cache with it."""
 
+    digest: str
     session: Any
     bytes: int
     seconds: float
@@ -65,7 +66,7 @@ def load(digest: str) -> None:
 
 
 def keep(digest: str, session: Any, size: int, seconds: float) -> None:
-    loaded[digest] = Loaded(session, size, seconds)
+    loaded[digest] = Loaded(digest, session, size, seconds)
 
 
 def open_watched(artifact: bytes) -> Any:

@@ -78,7 +78,8 @@ def base_type(oid: int) -> int:
     """The type that a value is really of: a domain's base; text for enums and for text-like types of extensions."""
     if oid in FIXED or oid in _READERS or oid in OPAQUE:
         return oid
-    query = "SELECT typtype, typcategory, typbasetype::bigint AS base FROM pg_catalog.pg_type WHERE oid = $1"
+    query = """SELECT typtype, typcategory, typbasetype::bigint AS base FROM pg_catalog.pg_type
+               WHERE oid OPERATOR(pg_catalog.=) $1"""
     found = ask(query, ["oid"], [oid])
     if found and found[0]["typtype"] == "d":
         return base_type(found[0]["base"])
