@@ -44,12 +44,17 @@ def convert(
     model: an estimator or Pipeline of scikit-learn, xgboost or lightgbm; or ONNX as bytes, a path ending in .onnx or a
     ModelProto, for which ``task`` and ``classes`` may be told.
     sample: DataFrame (n, k), array (n, k), list of rows, or n texts; its column names, ``feature_names``, the names the
-    model was fitted with, or x0, x1... name the features. NaN, None and NA are missing values.
+    model was fitted with, or x0, x1... name the features. NaN, None and NA are missing values. ONNX does without a
+    sample: then the features are named by ``feature_names`` or after the graph's inputs, are never missing, and there
+    are no smoke rows.
     Raises UnsupportedEstimator (MD301), ParityFailure (MD302), InvalidSample (MD308); for ONNX also InvalidArtifact
     (MD303), UnsafeArtifact (MD304), SignatureMismatch (MD305) and LoadFailed (MD402).
     """
     from modeldb.convert import estimators, ready
+    from modeldb.errors import InvalidSample
 
     if ready.is_onnx(model):
         return ready.convert(model, sample, feature_names, task, classes, name)
+    if sample is None:
+        raise InvalidSample(f"{name}: no sample was given, which the conversion is to be proven on")
     return estimators.convert(model, sample, feature_names, name)

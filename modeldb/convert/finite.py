@@ -13,40 +13,43 @@ from modeldb.convert.reference import consult
 from modeldb.convert.sample import Sample
 from modeldb.errors import ModeldbError
 
-ROWS = 3
-MOST = 40  # features probed one by one
+MOST = 200  # features probed
 
 
 def takes_infinities(model: Any, candidate: Candidate, sample: Sample, task: str) -> bool:
     """True when estimator and graph take +-inf in every numeric feature, and agree."""
     from modeldb.runtime import Model
 
-    floats = [j for j, kind in enumerate(sample.types) if kind in ("float8", "float4")]
     kept = [sample.names.index(name) for name in candidate.signature.names]
-    probed = [j for j in floats if j in kept][:MOST]
-    if not probed or (not isinstance(sample.rows, np.ndarray) and not hasattr(sample.rows, "iloc")):
+    probed = [j for j in kept if sample.types[j] in ("float8", "float4")][:MOST]
+    if not probed or not (isinstance(sample.rows, np.ndarray) or hasattr(sample.rows, "iloc")):
         return False
+    changed = with_infinities(sample, probed)
     runner = Model(candidate.artifact, replace(candidate.signature, finite=False))
-    base = sample.at(np.arange(min(ROWS, len(sample))))
     try:
-        for j in probed:
-            for value in (np.inf, -np.inf):
-                changed = _with(base, j, value)
-                expected = consult(model, changed.rows, task, "")
-                got = runner.predict([changed.columns[i] for i in kept])
-                if not compare(expected, got).accepted:
-                    return False
+        expected = consult(model, changed.rows, task, "")
+        got = runner.predict([changed.columns[j] for j in kept])
+        return compare(expected, got).accepted
     except (ModeldbError, ValueError):
         return False
-    return True
 
 
-def _with(sample: Sample, feature: int, value: float) -> Sample:
-    rows = sample.rows.copy()
-    if hasattr(rows, "iloc"):
-        rows[rows.columns[[str(c) for c in rows.columns].index(sample.names[feature])]] = value
-    else:
-        rows[:, feature] = value
-    columns = list(sample.columns)
-    columns[feature] = np.full_like(columns[feature], value)
-    return replace(sample, rows=rows, columns=columns)
+def with_infinities(sample: Sample, probed: list[int]) -> Sample:
+    """Two copies of the first row per feature: with inf and with -inf in its place."""
+    changed = sample.at(np.zeros(2 * len(probed), dtype=np.int64))
+    rows = changed.rows.copy()
+    columns = list(changed.columns)
+    for place, j in enumerate(probed):
+        span = slice(2 * place, 2 * place + 2)
+        columns[j] = columns[j].copy()
+        columns[j][span] = [np.inf, -np.inf]
+        if hasattr(rows, "iloc"):
+            rows.iloc[span, _position(rows, sample.names[j])] = [np.inf, -np.inf]
+        else:
+            rows[span, j] = [np.inf, -np.inf]
+    return replace(changed, rows=rows, columns=columns)
+
+
+def _position(frame: Any, name: str) -> int:
+    """Where a feature's column is in the caller's DataFrame, whose columns may be more or in another order."""
+    return [c if isinstance(c, str) else f"x{c}" for c in frame.columns].index(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,12 +60,16 @@ def convert(
 
     data = load(model, name)
     proto = artifacts.inspect(data)
+    origin = provenance(proto) | {"producer": f"{proto.producer_name} {proto.producer_version}".strip()}
+    if sample is None:
+        signature = artifacts.complete(proto, _named(proto, feature_names) | _told(task, classes))
+        artifacts.check_fit(proto, signature)
+        Model(data, signature)
+        return Converted(data, signature, {}, {"candidate": "given as ONNX", "rows": 0}, {}, origin)
     rows = read(sample, None, feature_names)
     description: dict[str, Any] = {
         "features": [_feature(feature) for feature in rows.features],
-        "task": task,
-        "classes": None if classes is None else list(classes),
-    }
+    } | _told(task, classes)
     signature = artifacts.complete(proto, description)
     artifacts.check_fit(proto, signature)
     thin = rows.thinned()
@@ -79,10 +84,33 @@ def convert(
         smoke=smoke(thin, expected, kept, tolerance),
         parity={"candidate": "given as ONNX", "rows": len(thin), "compared_with": None},
         fingerprint=fingerprint(rows, kept),
-        provenance=provenance(proto) | {"producer": f"{proto.producer_name} {proto.producer_version}".strip()},
+        provenance=origin,
     )
 
 
 def _feature(feature: Any) -> dict[str, Any]:
     entry = {"name": feature.name, "type": feature.type, "nullable": feature.nullable}
     return entry | ({"missing": ""} if feature.type == "text" and feature.nullable else {})
+
+
+def _told(task: str | None, classes: Sequence[Any] | None) -> dict[str, Any]:
+    return {"task": task, "classes": None if classes is None else list(classes)}
+
+
+def _named(proto: Any, feature_names: Sequence[str] | None) -> dict[str, Any]:
+    """The features of a graph without a sample: one per value that it takes, of its input's type."""
+    found: list[dict[str, Any]] = []
+    for input_name, dtype, shape in artifacts.graph_inputs(proto):
+        width = math.prod(dimension or 1 for dimension in shape)
+        kind = _TYPES.get(dtype, "float8")
+        names = [input_name] if width == 1 else [f"{input_name}_{i}" for i in range(width)]
+        found += [{"name": name, "type": kind} for name in names]
+    if feature_names is not None:
+        kinds = [feature["type"] for feature in found]
+        if len(kinds) != len(feature_names) and len(set(kinds)) == 1:  # a free dimension takes as many as are named
+            kinds = kinds[:1] * len(feature_names)
+        found = [{"name": str(name), "type": kind} for name, kind in zip(feature_names, kinds, strict=False)]
+    return {"features": found}
+
+
+_TYPES = {"string": "text", "int64": "int8", "int32": "int8", "bool": "bool"}

@@ -316,6 +316,7 @@ OTHERS = [
     Case("outlier-factor", lambda: neighbors.LocalOutlierFactor(novelty=True), data.iris),
     Case("pca", lambda: scaled(decomposition.PCA(3)), data.wine),
     Case("quantiles", lambda: make_pipeline(prep.QuantileTransformer(n_quantiles=50), linear.Ridge()), data.diabetes),
+    Case("quantiles-normal", lambda: prep.QuantileTransformer(n_quantiles=50, output_distribution="normal"), data.wine),
     Case(
         "bins",
         lambda: make_pipeline(prep.KBinsDiscretizer(strategy="uniform"), linear.Ridge()),
