@@ -184,7 +184,7 @@ def _reason(name: str, message: str) -> str:
 
 
 def skl2onnx_knows(cls: Any) -> bool:
-    """Whether skl2onnx, or onnxmltools for the boosting libraries, has a converter for the class itself."""
+    """Whether skl2onnx has a converter for the class itself."""
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common._registration import _converter_pool
 
