@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import LargeBinary, bindparam, text
+from sqlalchemy import Connection, LargeBinary, RowMapping, bindparam, text
 
 from modeldb import artifact as artifacts
 from modeldb.errors import DigestMismatch
@@ -74,13 +74,12 @@ class Registry(Predictions):
         }
         values = {
             "name": name,
-            "artifact": made.artifact,
             "description": description,
             "promote": promote,
             **{key: None if value is None else json.dumps(value, default=_plain) for key, value in documents.items()},
         }
         with self.transaction() as connection:
-            row = connection.execute(_REGISTER, values).mappings().one()
+            row = register_artifact(connection, made.artifact, values)
             aliases = connection.execute(_ALIASES, {"model": row["model"], "version": row["version"]}).scalar_one()
         return ModelVersion(row["model"], row["version"], row["digest"], made.signature, tuple(aliases), made.parity)
 
@@ -144,12 +143,26 @@ class Registry(Predictions):
         return int(self.query(sql, **values)[0]["n"])
 
 
-_REGISTER = text(
-    """SELECT * FROM modeldb.register_model(:name, :artifact, CAST(:signature AS jsonb), :description,
-       CAST(:metrics AS jsonb), CAST(:params AS jsonb), CAST(:tags AS jsonb), :promote, CAST(:smoke AS jsonb),
-       CAST(:provenance AS jsonb), CAST(:parity AS jsonb), CAST(:fingerprint AS jsonb))"""
-).bindparams(bindparam("artifact", type_=LargeBinary))
 _ALIASES = text("SELECT aliases FROM modeldb.versions WHERE model = :model AND version = :version")
+_REGISTER = """SELECT * FROM modeldb.register_model(:name, {artifact}, CAST(:signature AS jsonb), :description,
+    CAST(:metrics AS jsonb), CAST(:params AS jsonb), CAST(:tags AS jsonb), :promote, CAST(:smoke AS jsonb),
+    CAST(:provenance AS jsonb), CAST(:parity AS jsonb), CAST(:fingerprint AS jsonb))"""
+_PIECE_BYTES = 8 << 20
+
+
+def register_artifact(connection: Connection, artifact: bytes, values: dict[str, Any]) -> RowMapping:
+    """Call register_model() with the artifact, which travels in pieces: libpq's time grows with a message's square."""
+    connection.execute(text("CREATE TEMPORARY TABLE modeldb_upload (seq integer, data bytea) ON COMMIT DROP"))
+    piece = text("INSERT INTO pg_temp.modeldb_upload VALUES (:seq, :data)").bindparams(
+        bindparam("data", type_=LargeBinary)
+    )
+    view = memoryview(artifact)
+    for seq, start in enumerate(range(0, len(artifact), _PIECE_BYTES)):
+        connection.execute(piece, {"seq": seq, "data": bytes(view[start : start + _PIECE_BYTES])})
+    whole = "(SELECT string_agg(data, '' ORDER BY seq) FROM pg_temp.modeldb_upload)"
+    row = connection.execute(text(_REGISTER.format(artifact=whole)), values).mappings().one()
+    connection.execute(text("DROP TABLE pg_temp.modeldb_upload"))
+    return row
 
 
 def _without_self(values: dict[str, Any]) -> dict[str, Any]:
