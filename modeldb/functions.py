@@ -33,5 +33,7 @@ def _row(row: Any) -> Any:
     """What stands for a whole row in SQL: the table's or alias's own name."""
     if isinstance(row, ColumnElement):
         return row
-    found: Any = row if isinstance(row, FromClause) else inspect(row).selectable
+    found: Any = row if isinstance(row, FromClause) else getattr(inspect(row, raiseerr=False), "selectable", None)
+    if found is None:
+        raise TypeError(f"the row is {row!r:.60}, not a table, alias, subquery, mapped class or SQL expression")
     return found.table_valued()
