@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 import modeldb
 from modeldb.errors import BrokenEnvironment, MissingPrivilege, WrongPython
-from modeldb.schema import folder, run
+from modeldb.schema import LOCK, folder, run
 
 NEEDED = ("numpy", "onnxruntime", "onnx", "orjson", "modeldb.server")
 
@@ -44,6 +44,9 @@ def install(connection: Connection, *, search_path: bool = True, server_path: Se
     server_path: where the environment is on the server, when that is another machine; else this environment's own.
     Raises MissingPrivilege (MD907), BrokenEnvironment (MD902), WrongPython (MD904).
     """
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK}
+    )  # two installers wait for each other
     paths = list(server_path) or environment_paths()
     check_server(connection, paths)
     config = Config()
