@@ -123,6 +123,8 @@ def check(signature: Signature, columns: list[Array]) -> None:
             _check_number(signature, feature, column)
         elif column.dtype.kind not in "iub":
             raise WrongType(f"feature {feature.name!r} is {feature.type}, its column holds {column.dtype}")
+        if feature.categories is not None and feature.type != "text":
+            _check_categories(feature, column)
 
 
 def _check_text(feature: Feature, column: Array) -> None:
@@ -142,6 +144,17 @@ def _check_number(signature: Signature, feature: Feature, column: Array) -> None
         raise NullFeature(f"feature {feature.name!r} is NULL or NaN in row {int(missing.argmax()) + 1}")
     if signature.finite and np.isinf(column).any():
         raise NonFiniteFeature(f"feature {feature.name!r} is infinite in row {int(np.isinf(column).argmax()) + 1}")
+
+
+def _check_categories(feature: Feature, column: Array) -> None:
+    """Numbers as categories: NaN, the missing one, is judged by ``nullable``."""
+    rounded = column.astype(np.float32) if feature.type == "float4" else column
+    unseen = ~np.isin(rounded, np.array(feature.categories, dtype=np.float64))
+    if column.dtype.kind == "f":
+        unseen &= ~np.isnan(column)
+    if unseen.any():
+        row = int(unseen.argmax())
+        raise UnseenCategory(f"feature {feature.name!r} is {column[row]} in row {row + 1}, an unseen category")
 
 
 def _tensor_ready(feature: Feature, column: Array) -> Array:

@@ -6,7 +6,7 @@ that a server needs, besides the ONNX graph, to turn a row into a prediction:
 features
     In the order of positional input. ``type`` is PostgreSQL's name of the feature's type: float8, float4, int8, bool or
     text; a column of any type that converts to it may be bound to it. ``nullable`` says that a missing
-    value (NULL, NaN) is something the model can take. ``categories``, when given, are the only texts that the encoder
+    value (NULL, NaN) is something the model can take. ``categories``, when given, are the only values that the encoder
     accepts. ``missing`` is the text that stands for a missing value inside the graph.
 inputs
     The graph's inputs. ``features`` are positions in the list above: several for a matrix, one for a column.
@@ -46,7 +46,7 @@ class Feature:
     name: str
     type: str = "float8"
     nullable: bool = False
-    categories: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | tuple[float, ...] | None = None
     missing: str | None = None
 
 
@@ -167,7 +167,7 @@ def _typed(signature: Signature) -> Iterator[tuple[str, Any, Callable[[Any], boo
         of = f"of feature {feature.name!r}"
         yield f"nullable {of}", feature.nullable, _boolean
         yield f"missing {of}", feature.missing, lambda value: value is None or isinstance(value, str)
-        yield f"categories {of}", feature.categories, lambda value: value is None or _all(value, _text_or_empty)
+        yield f"categories {of}", feature.categories, lambda value: value is None or _all(value, _category)
     for entry in signature.inputs:
         yield "the name of an input", entry.name, _text
         yield f"features of input {entry.name!r}", entry.features, lambda value: _all(value, _whole)
@@ -188,8 +188,8 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _text_or_empty(value: Any) -> bool:
-    return isinstance(value, str)
+def _category(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def _boolean(value: Any) -> bool:

@@ -102,9 +102,7 @@ def assemble(
 
 
 def _feature(graph: Graph, feature: Feature, position: int) -> Feature:
-    if feature.type != "text":
-        return feature
-    missing = graph.missing if feature.nullable else None
+    missing = graph.missing if feature.nullable and feature.type == "text" else None
     return replace(feature, missing=missing, categories=graph.categories.get(position))
 
 

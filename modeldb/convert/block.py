@@ -38,6 +38,7 @@ class Source:
         self.picks.append((name, list(columns), text))
         if text:
             return Texts(self.graph, name, len(columns), tuple(self.absent[c] for c in columns), tuple(columns))
+        self.graph.raw[name] = tuple(columns)
         return Numbers(self.graph, name, self.graph.dtype, len(columns))
 
     def used(self, text: bool) -> list[int]:

@@ -29,7 +29,8 @@ class Graph:
         self.tensors: dict[str, Any] = {}
         self.foreign: list[str] = []
         self.single: list[str] = []
-        self.categories: dict[int, tuple[str, ...]] = {}
+        self.categories: dict[int, tuple[Any, ...]] = {}
+        self.raw: dict[str, tuple[int, ...]] = {}  # numeric columns as they come in: the features' positions
         self._count = 0
 
     def name(self, stem: str) -> str:

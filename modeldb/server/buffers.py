@@ -28,6 +28,7 @@ class Buffer:
         self.rounded = np.array([feature.type == "float4" for feature in self.features]) if single else None
         self.fill = self._fill_text if entry.dtype == "string" else self._fill_numbers
         self.check_finite = entry.dtype in ("float32", "float64")
+        self.closed = any(feature.categories is not None for feature in self.features)
 
     def _fill_numbers(self, row: Sequence[Any]) -> bool:
         """True when every value is ordinary; otherwise the row is to be examined."""
@@ -38,7 +39,7 @@ class Buffer:
         if self.rounded is not None:
             np.copyto(self.flat, self.flat.astype(np.float32), where=self.rounded)
         # NaN and infinities times zero are NaN, which equals nothing
-        return not self.check_finite or self.flat.dot(self.zeros) == 0.0
+        return not self.closed and (not self.check_finite or self.flat.dot(self.zeros) == 0.0)
 
     def _fill_text(self, row: Sequence[Any]) -> bool:
         ordinary = True

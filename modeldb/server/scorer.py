@@ -136,12 +136,17 @@ class Scorer:
                 raise NullFeature(f"feature {feature.name!r} is NULL, and was never missing in the sample")
             if feature.type in ("float8", "float4"):
                 self._examine_number(feature, float(value))
-            elif feature.categories is not None and value not in feature.categories:
-                raise UnseenCategory(
-                    f"feature {feature.name!r} is {value!r}, a category that the model was not trained on",
-                    detail=f"It knows: {', '.join(feature.categories[:50])}.",
-                )
+            if feature.categories is not None:
+                self._examine_category(feature, value)
         return True
+
+    def _examine_category(self, feature: Feature, value: Any) -> None:
+        known = feature.categories or ()
+        if (float(np.float32(value)) if feature.type == "float4" else value) not in known:
+            raise UnseenCategory(
+                f"feature {feature.name!r} is {value!r}, a category that the model was not trained on",
+                detail=f"It knows: {', '.join(map(str, known[:50]))}.",
+            )
 
     def _examine_number(self, feature: Feature, value: float) -> None:
         if not self.signature.finite:

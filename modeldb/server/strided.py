@@ -28,6 +28,7 @@ def reader(layout: Layout, scorer: Scorer) -> Callable[[bytes], bool] | None:
     plain = (
         buffer.whole
         and buffer.check_finite
+        and not buffer.closed
         and buffer.rounded is None
         and all(layout.oids[position] == FLOAT8 for position in layout.positions)
         and None not in widths

@@ -157,7 +157,7 @@ def flights_late() -> Data:
     X = rows[["carrier", "origin", "dest", "month", "hour", "distance", "air_time", "dep_delay"]].copy()
     random = np.random.default_rng(5)
     X.loc[random.random(ROWS) < 0.1, "dep_delay"] = np.nan
-    X["dest"] = X["dest"].where(random.random(ROWS) > 0.05, None)
+    X["dest"] = X["dest"].astype(object).where(random.random(ROWS) > 0.05, None)
     return X, (rows["arr_delay"] > 30).astype(int).to_numpy()
 
 

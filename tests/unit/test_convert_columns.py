@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from modeldb.convert import Converted, convert
 from modeldb.convert.sample import read
-from modeldb.errors import InvalidSample, RunFailed, UnseenCategory
+from modeldb.errors import InvalidSample, UnseenCategory
 from modeldb.runtime import Model
 
 RNG = np.random.default_rng(11)
@@ -101,7 +101,7 @@ def test_columns_are_taken_in_the_models_order_and_extra_ones_ignored() -> None:
 
 def test_none_and_nan_are_told_apart_as_scikit_learn_does() -> None:
     for absent in (None, np.nan):
-        frame = pd.DataFrame({"t": texts("x", "y", absent)})
+        frame = pd.DataFrame({"t": texts("x", "y", absent)}, dtype=object)
         y = (frame["t"] == "x").astype(int)
         for steps in (
             [OneHotEncoder()],
@@ -141,7 +141,7 @@ def test_strict_encoder_refuses_unseen_texts_and_numbers() -> None:
     converted = convert(model, frame)
     with pytest.raises(UnseenCategory, match="'t' is 'c'"):
         run(converted, np.array(["c"], dtype=object), np.array([1]))
-    with pytest.raises(RunFailed):
+    with pytest.raises(UnseenCategory, match="'n' is 9"):
         run(converted, np.array(["a"], dtype=object), np.array([9]))
 
 

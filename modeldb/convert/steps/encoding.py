@@ -124,10 +124,12 @@ def lookup(piece: Numbers | Texts, estimator: Any, tables: list[Array], first: i
 
 
 def _strict(piece: Numbers, maps: list[dict[Any, float]]) -> Numbers:
-    """Numbers that the encoder was not fitted on must not pass: they point outside a table, and onnxruntime refuses.
+    """Numbers that the encoder was not fitted on must not pass.
 
-    The signature lists known categories for texts only.
+    For a raw column the signature lists those that may. A computed one points outside a table, and onnxruntime refuses.
     """
+    for feature, words in zip(piece.graph.raw.get(piece.name, ()), maps, strict=False):
+        note(piece.graph, feature, tuple(sorted(number for number in words if number == number)))
     values = sorted({value for words in maps for value in words.values()})
     places = {value: float(place) for place, value in enumerate(values)}
     positions = [{key: places[value] for key, value in words.items()} for words in maps]
@@ -154,10 +156,14 @@ def _text_maps(x: Texts, known: list[list[Any]], tables: list[Array], accepts_un
         words[graph.missing] = same[0] if same else float(table[-1])
         maps.append(words)
         if feature is not None and not accepts_unknown:
-            texts = tuple(str(c) for c in categories if isinstance(c, str))
-            before = graph.categories.get(feature, texts)
-            graph.categories[feature] = tuple(t for t in before if t in texts)
+            note(graph, feature, tuple(str(c) for c in categories if isinstance(c, str)))
     return maps
+
+
+def note(graph: Any, feature: int, categories: tuple[Any, ...]) -> None:
+    """Remember which categories a feature may have; of several encoders' those that all accept."""
+    before = graph.categories.get(feature, categories)
+    graph.categories[feature] = tuple(category for category in before if category in categories)
 
 
 def _is(category: Any, absent: Any) -> bool:
