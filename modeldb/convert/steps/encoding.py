@@ -103,7 +103,10 @@ def _ask(estimator: Any, probe: Array) -> Array:
     if names is not None:
         import pandas as pd
 
-        rows = pd.DataFrame({name: list(rows[:, j]) for j, name in enumerate(names)})
+        # As objects: pandas 3 would make texts of its own type of them, which has NaN in the place of None.
+        whole = [np.asarray(c).dtype.kind not in "OUS" for c in estimator.categories_]
+        rows = pd.DataFrame({name: rows[:, j] for j, name in enumerate(names)}, dtype=object)
+        rows = rows.astype({name: np.float64 for name, numeric in zip(names, whole, strict=True) if numeric})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer = estimator.transform(rows)
