@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import psycopg
 import pytest
 from onnx import TensorProto, helper
@@ -52,14 +51,6 @@ def refused(
 @pytest.mark.parametrize("make", UNSAFE.values(), ids=UNSAFE.keys())
 def test_an_unsafe_artifact(reader: psycopg.Connection, make: Any) -> None:
     refused(reader, make(), AB, UnsafeArtifact, "model 'm'")
-
-
-@pytest.mark.parametrize("make", UNSAFE.values(), ids=UNSAFE.keys())
-def test_an_unsafe_artifact_from_python(module_db: modeldb.Database, make: Any) -> None:
-    with pytest.raises(UnsafeArtifact) as caught:
-        module_db.register("m", make(), sample=np.ones((5, 2)))
-    assert "HINT: " in str(caught.value)
-    assert module_db.models() == []
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ def test_every_refusal_is_the_same_in_sql_and_in_python(
         "load(NULL)",
     ],
 )
-def test_null_for_an_argument_is_refused_with_one_of_our_errors(sql: psycopg.Connection, call: str) -> None:
+def test_null_for_an_argument_is_refused_with_one_of_our_errors(reader: psycopg.Connection, call: str) -> None:
     with pytest.raises(psycopg.Error) as caught:
-        sql.execute(f"SELECT {call}".encode())
+        reader.execute(f"SELECT {call}".encode())
     assert (caught.value.sqlstate or "").startswith("MD1")
     assert caught.value.diag.message_hint
