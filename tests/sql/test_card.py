@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,6 +14,7 @@ from support.models import Trained
 
 import modeldb
 from modeldb.errors import UnknownModel, VersionRetired
+from modeldb.registry import git_commit
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,18 @@ def test_the_commit_of_the_working_folder_is_kept(
     monkeypatch.setattr("modeldb.registry.git_commit", lambda: {"git_commit": "c0ffee"})
     module_db.register("committed", cancer.estimator, sample=cancer.X)
     assert module_db.describe("committed")["provenance"]["git_commit"] == "c0ffee"
+
+
+def test_a_commit_is_found_in_a_repository_and_none_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit() == {}
+    for command in ("init", "-c user.name=a -c user.email=a@b.c commit --allow-empty -m first"):
+        subprocess.run(["git", *command.split()], check=True, capture_output=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert git_commit() == {"git_commit": head}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit() == {}
 
 
 def test_the_fingerprint_describes_every_feature_of_the_sample(

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 import psycopg
 import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from support.answers import answer, answers, refusal
+from support.fixtures import Session
 from support.flowers import Garden
 from support.models import Trained
 from support.tables import write_table
@@ -160,3 +164,11 @@ def test_a_feature_with_spaces_and_quotes_in_its_name(db: modeldb.Database, widt
     write_table(db, "odd", X)
     [found] = db.query("SELECT array_agg(predict('odd', t) ORDER BY row_id) AS a FROM odd t")
     np.testing.assert_allclose(found["a"], width.estimator.predict(width.X), rtol=1e-9)
+
+
+def test_an_array_of_texts(db: modeldb.Database, session: Session) -> None:
+    X = pd.DataFrame({"a": ["x", "y", "x", "y"] * 5, "b": ["u", "u", "v", "v"] * 5})
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LinearRegression()).fit(X, np.arange(20.0))
+    db.register("texts", model, sample=X)
+    found = answers(session(), "SELECT predict('texts', ARRAY[a, 'v']) FROM unnest(ARRAY['x', 'y']) AS a")
+    np.testing.assert_allclose(found, model.predict(pd.DataFrame({"a": ["x", "y"], "b": ["v", "v"]})), rtol=1e-9)

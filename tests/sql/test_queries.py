@@ -111,6 +111,48 @@ def test_prepared_statements(garden: Garden, scratch: psycopg.Connection, mode: 
     scratch.execute(b"DEALLOCATE guess")
 
 
+def test_a_trigger_that_scores_each_new_row(garden: Garden, scratch: psycopg.Connection) -> None:
+    scratch.execute(
+        b"""CREATE TABLE arrivals (LIKE flowers, guess float8);
+        CREATE FUNCTION score() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN NEW.guess := predict('width', NEW); RETURN NEW; END $$;
+        CREATE TRIGGER score BEFORE INSERT OR UPDATE ON arrivals FOR EACH ROW EXECUTE FUNCTION score();
+        INSERT INTO arrivals SELECT * FROM flowers"""
+    )
+    np.testing.assert_allclose(answers(scratch, "SELECT guess FROM arrivals ORDER BY row_id"), widths(garden))
+    changed = answer(scratch, "UPDATE arrivals SET sepal_length = 5 WHERE row_id = 1 RETURNING guess")
+    assert changed == pytest.approx(answer(scratch, "SELECT predict('width', a) FROM arrivals a WHERE row_id = 1"))
+
+
+def test_copy_out(garden: Garden, reader: psycopg.Connection) -> None:
+    query = f"COPY (SELECT {WIDTH} FROM flowers f ORDER BY row_id) TO STDOUT"
+    with reader.cursor().copy(query.encode()) as copy:
+        found = [float(row[0]) for row in copy.rows()]
+    np.testing.assert_allclose(found, widths(garden), rtol=1e-12)
+
+
+def test_a_row_security_policy(garden: Garden, scratch: psycopg.Connection) -> None:
+    scratch.execute(
+        b"""CREATE TABLE guarded AS SELECT * FROM flowers;
+        ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
+        CREATE POLICY wide ON guarded USING (predict('width', guarded) > 1);
+        GRANT SELECT ON guarded TO modeldb_user; SET LOCAL ROLE modeldb_user"""
+    )
+    assert answer(scratch, "SELECT count(*) FROM guarded") == (widths(garden) > 1).sum()
+
+
+def test_inherited_tables_with_their_columns_in_another_order(garden: Garden, scratch: psycopg.Connection) -> None:
+    scratch.execute(
+        b"""CREATE TABLE parent (row_id bigint, petal_length float8, sepal_length float8, sepal_width float8);
+        CREATE TABLE child (more text, sepal_width float8, sepal_length float8, petal_length float8, row_id bigint);
+        ALTER TABLE child INHERIT parent;
+        INSERT INTO parent SELECT row_id, petal_length, sepal_length, sepal_width FROM flowers WHERE row_id <= 75;
+        INSERT INTO child SELECT 'x', sepal_width, sepal_length, petal_length, row_id FROM flowers WHERE row_id > 75"""
+    )
+    found = answers(scratch, "SELECT predict('width', p) FROM parent p ORDER BY row_id")
+    np.testing.assert_allclose(found, widths(garden), rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW", "TABLE"])
 def test_views_of_predictions(garden: Garden, scratch: psycopg.Connection, kind: str) -> None:
     scratch.execute(f"CREATE {kind} guesses AS SELECT row_id, {WIDTH} AS width FROM flowers f".encode())

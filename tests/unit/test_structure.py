@@ -58,7 +58,7 @@ each_module = pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file
 @each_module
 def test_imports_point_one_way(file: Path) -> None:
     own = part_of(file)
-    level = next(number for number, layer in enumerate(LAYERS) if own in layer)
+    [level] = [number for number, layer in enumerate(LAYERS) if own in layer]
     allowed = set().union(*LAYERS[: level + 1])
     assert own_parts(file, everywhere=False) <= allowed
 
