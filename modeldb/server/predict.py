@@ -24,6 +24,7 @@ from modeldb.signature import Signature
 
 MAX_ROUTES = 1000
 _NULL = b"\xff\xff\xff\xff"
+Reader = Callable[[bytes], bool]
 
 
 class Row:
@@ -33,9 +34,17 @@ class Row:
         self.scorer = scorer
         self.features = scorer.signature.features
         self.json = JsonReader(self.features)
+        self.readers: dict[int, tuple[tuple[int, int], Reader]] = {}
 
-    def reader(self, kind: int) -> Callable[[bytes], bool]:
+    def reader(self, kind: int) -> Reader:
         """A function that fills the buffers from record_send(ROW(value of this type)). False: the answer is NULL."""
+        now = catalog_changes.value, current_command(0)
+        known = self.readers.get(kind)
+        if known is None or known[0] != now:
+            known = self.readers[kind] = (now, self._compile(kind))
+        return known[1]
+
+    def _compile(self, kind: int) -> Reader:
         take, faster = self._taker(kind)
         prepare = self.scorer.prepare
 
@@ -50,7 +59,7 @@ class Row:
 
         return read if faster is None else lambda data: faster(data) or read(data)
 
-    def _taker(self, kind: int) -> tuple[Callable[[bytes], Sequence[Any] | None], Callable[[bytes], bool] | None]:
+    def _taker(self, kind: int) -> tuple[Callable[[bytes], Sequence[Any] | None], Reader | None]:
         """The function that takes the features' values out of a type of input; a faster one that may decline."""
         if kind in (values.JSON, values.TEXT):
             return lambda data: self.json.read(data[12:]), None
@@ -130,16 +139,12 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
             sessions.evictions,
         )
         try:
-            if now == last:
-                if not read(features):
-                    return None
-                scorer.execute()
-                return result(scorer, *rest)
-            last = None
-            (scorer, row), lasting = find(model, epoch)
-            read = row.reader(int.from_bytes(now[2], "big"))
-            if lasting:
-                last = (*now[:3], catalog_changes.value, *now[4:6], sessions.evictions)
+            if now != last:
+                last = None
+                (scorer, row), lasting = find(model, epoch)
+                read = row.reader(int.from_bytes(now[2], "big"))
+                if lasting:
+                    last = (*now[:3], catalog_changes.value, *now[4:6], sessions.evictions)
             if not read(features):
                 return None
             scorer.execute()
