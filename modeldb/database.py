@@ -107,7 +107,7 @@ def translate(error: Any) -> ModeldbError | None:
     diag = getattr(error, "diag", None)
     message = getattr(diag, "message_primary", None) or str(error).strip()
     if kind := by_sqlstate(state):
-        plain = re.sub(rf"^{kind.__name__}: ", "", message)
+        plain = re.sub(rf"^(?:plpy\.(?:SPI)?Error: |{kind.__name__}: )+", "", message)  # what PL/Python puts in front
         return kind(plain, detail=getattr(diag, "message_detail", None), hint=getattr(diag, "message_hint", None))
     if state == "42501":
         return MissingPrivilege(

@@ -41,8 +41,9 @@ def test_the_same_error_in_python_and_its_remedy(db: modeldb.Database, session: 
     register(1.0)
     rewrite(session(), f'check_version("{modeldb.__version__}")', 'check_version("0.0.9")')
     db.engine.dispose()
-    with pytest.raises(VersionsDiffer, match=r"HINT: .*modeldb install"):
+    with pytest.raises(VersionsDiffer, match=r"HINT: .*modeldb install") as caught:
         db.predict("m", [[1.0, 0.0]])
+    assert caught.value.message.startswith("this session runs modeldb")
     db.install()
     assert db.predict("m", [[1.0, 0.0]]).tolist() == [1.0]
 
@@ -56,7 +57,8 @@ def test_an_environment_that_is_gone(db: modeldb.Database, session: Session, reg
     rewrite(sql, paths, "['/nowhere']")
     refusal(session(), "SELECT predict('m', ROW(1, 0))", BrokenEnvironment, "cannot import modeldb")
     db.engine.dispose()
-    with pytest.raises(BrokenEnvironment, match=r"HINT: Run: modeldb doctor"):
+    with pytest.raises(BrokenEnvironment, match=r"HINT: Run: modeldb doctor") as caught:
         db.predict("m", [[1.0, 0.0]])
+    assert caught.value.message.startswith("the server's Python cannot import modeldb")
     db.install()
     assert db.predict("m", [[1.0, 0.0]]).tolist() == [1.0]
