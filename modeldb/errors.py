@@ -328,6 +328,15 @@ class SmokeMismatch(PredictionError):
     sqlstate = "MD403"
 
 
+class ParallelPlan(PredictionError):
+    """Predictions cannot run in a parallel plan before PostgreSQL 17.
+
+    Label the function that calls them PARALLEL UNSAFE, as functions are when they are created without a label.
+    """
+
+    sqlstate = "MD404"
+
+
 # --- MD9xx: installation -------------------------------------------------------------------------------------------
 
 

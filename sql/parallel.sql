@@ -1,6 +1,8 @@
 -- Before PostgreSQL 17, SPI in PL/Python fails during a parallel query ("cannot start subtransactions during a parallel
 -- operation") and leaves an interpreter behind whose next call ends in a segmentation fault. That holds for the leader
 -- too, where PARALLEL RESTRICTED functions run: so the functions are PARALLEL UNSAFE there, and safe from 17 on.
+-- A role could still wrap one in a function of its own with a false label. Therefore every PL/Python body refuses
+-- (MD404) before it first asks SPI; MyBackendId is a variable that servers before 17 have.
 DO $$
 DECLARE
     object record;

@@ -16,6 +16,8 @@ from typing import Any
 
 import plpy
 
+from modeldb.errors import ParallelPlan
+
 _postgres = ctypes.PyDLL(None)
 
 current_role: Callable[[], int] = _postgres.GetUserId
@@ -32,11 +34,21 @@ _TICK = 0.05
 _PATIENCE = 20
 
 
+_in_parallel_mode = _postgres.IsInParallelMode
+_in_parallel_mode.restype = ctypes.c_bool
+_crashes_in_parallel = hasattr(_postgres, "MyBackendId")  # a variable that PostgreSQL 17 no longer has
 _plans: dict[str, Any] = {}
+
+
+def refuse_parallel() -> None:
+    """To be called before SPI, which would take the server down there: see sql/parallel.sql. Raises ParallelPlan."""
+    if _crashes_in_parallel and _in_parallel_mode():
+        raise ParallelPlan
 
 
 def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
     """The rows of a query, seen by the snapshot of the calling statement; its plan is kept."""
+    refuse_parallel()
     plan = _plans.get(query)
     if plan is None:
         plan = _plans[query] = plpy.prepare(query, types)
@@ -45,6 +57,7 @@ def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
 
 def check_for_interrupts() -> None:
     """Let PostgreSQL raise a pending cancellation, timeout or shutdown: any SPI call does."""
+    refuse_parallel()
     plpy.execute("SELECT")
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import orjson
-import plpy
 
 from modeldb import artifact as artifacts
 from modeldb.errors import ModeldbError, SignatureMismatch, SmokeMismatch
 from modeldb.runtime import Prediction
 from modeldb.server import boundary, sessions
+from modeldb.server.backend import ask
 from modeldb.server.rows import predict_many, to_columns
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature, class_text
@@ -57,7 +57,7 @@ def replay(model: str, version: int) -> None:
     """Run a version on its stored smoke rows, if it has any; in any case it must load. Raises SmokeMismatch (MD403)."""
     query = """SELECT v.digest, v.signature, s.cases FROM modeldb.model_version v
                LEFT JOIN modeldb.smoke s USING (model, version) WHERE v.model = $1 AND v.version = $2"""
-    stored = plpy.execute(plpy.prepare(query, ["text", "integer"]), [model, version])[0]
+    stored = ask(query, ["text", "integer"], [model, version])[0]
     try:
         loaded = sessions.get(stored["digest"])
         signature = Signature.from_json(orjson.loads(stored["signature"]))

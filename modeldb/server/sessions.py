@@ -110,7 +110,7 @@ def make_room(size: int) -> None:
 
 
 def _budget() -> int:
-    setting = plpy.execute("SELECT pg_catalog.current_setting('modeldb.cache_mb', true) AS mb")[0]["mb"]
+    setting = ask("SELECT pg_catalog.current_setting('modeldb.cache_mb', true) AS mb", [], [])[0]["mb"]
     return (int(setting) if setting and setting.isdigit() else DEFAULT_CACHE_MB) << 20
 
 

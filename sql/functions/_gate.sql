@@ -1,12 +1,12 @@
 CREATE OR REPLACE FUNCTION modeldb._gate(model text, artifact bytea, signature jsonb, smoke jsonb) RETURNS jsonb
 LANGUAGE plpython3u VOLATILE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("gate")
-return call(model, artifact, signature, smoke)
+    from modeldb.server import entry; SD["call"] = entry("gate")
+return SD["call"](model, artifact, signature, smoke)
 $$;
 COMMENT ON FUNCTION modeldb._gate(text, bytea, jsonb, jsonb) IS
     'What every artifact passes before it is stored: it parses, is safe, fits its signature, loads, and '

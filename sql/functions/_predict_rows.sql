@@ -1,12 +1,12 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_rows(model text, rows bytea, epoch bigint) RETURNS bytea
 LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("predict_rows")
-return call(model, rows, epoch)
+    from modeldb.server import entry; SD["call"] = entry("predict_rows")
+return SD["call"](model, rows, epoch)
 $$;
 COMMENT ON FUNCTION modeldb._predict_rows(text, bytea, bigint) IS
     'db.predict() and db.predict_proba(): JSON of many rows by position in, JSON of labels, values and '

@@ -2,12 +2,12 @@ CREATE OR REPLACE FUNCTION modeldb.cache()
 RETURNS TABLE (digest text, bytes bigint, hits bigint, seconds_to_load float8)
 LANGUAGE plpython3u STABLE PARALLEL UNSAFE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("cache")
-return call()
+    from modeldb.server import entry; SD["call"] = entry("cache")
+return SD["call"]()
 $$;
 COMMENT ON FUNCTION modeldb.cache() IS
     'What this backend has loaded: digest, bytes of the artifact, predictions answered, seconds that loading took. The '

@@ -1,12 +1,12 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_label(model text, features bytea, epoch bigint) RETURNS text
 LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("predict_label")
-return call(model, features, epoch)
+    from modeldb.server import entry; SD["call"] = entry("predict_label")
+return SD["call"](model, features, epoch)
 $$;
 COMMENT ON FUNCTION modeldb._predict_label(text, bytea, bigint) IS
     'predict_label() once inlined.';

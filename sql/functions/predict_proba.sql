@@ -1,12 +1,12 @@
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint) RETURNS float8[]
 LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("predict_proba")
-return call(model, features, epoch)
+    from modeldb.server import entry; SD["call"] = entry("predict_proba")
+return SD["call"](model, features, epoch)
 $$;
 COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint) IS
     'predict_proba() once inlined.';
@@ -14,12 +14,12 @@ COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint) IS
 CREATE OR REPLACE FUNCTION modeldb._predict_proba(model text, features bytea, epoch bigint, label text) RETURNS float8
 LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
 AS $$
-try:
-    call = SD["call"]
-except KeyError:
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
     plpy.execute("SELECT modeldb._python()")
-    from modeldb.server import entry; call = SD["call"] = entry("predict_proba_of")
-return call(model, features, epoch, label)
+    from modeldb.server import entry; SD["call"] = entry("predict_proba_of")
+return SD["call"](model, features, epoch, label)
 $$;
 COMMENT ON FUNCTION modeldb._predict_proba(text, bytea, bigint, text) IS
     'predict_proba() of one class once inlined.';
