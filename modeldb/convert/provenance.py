@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 LIBRARIES = {
+    "modeldb": "modeldb",
     "numpy": "numpy",
     "scikit-learn": "sklearn",
     "onnx": "onnx",
