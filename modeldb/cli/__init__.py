@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modeldb.cli import databases, models, predictions, servers
+from modeldb.cli import databases, models, predictions, registering, servers
 from modeldb.cli.app import main
 
 __all__ = ["main"]
 
-for command in (*servers.COMMANDS, *databases.COMMANDS, *models.COMMANDS, *predictions.COMMANDS):
+for command in (*servers.COMMANDS, *databases.COMMANDS, *registering.COMMANDS, *models.COMMANDS, *predictions.COMMANDS):
     main.add_command(command)

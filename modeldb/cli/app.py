@@ -118,7 +118,13 @@ def database(url: str | None, *, start: bool = False) -> Database:
     from modeldb.database import connect
 
     if url:
-        return connect(url)
+        return _disposed(connect(url))
     cluster = private_cluster(running=not start)
     with working("starting the private PostgreSQL"):
-        return cluster.connect() if start else connect(cluster.url())
+        return _disposed(cluster.connect() if start else connect(cluster.url()))
+
+
+def _disposed(db: Database) -> Database:
+    """The database, whose connections end with the command."""
+    click.get_current_context().call_on_close(db.engine.dispose)
+    return db

@@ -32,13 +32,17 @@ SELECT predict_proba('late', '{"carrier": "UA", "origin": "EWR", "dest": "SFO", 
                                "distance": 2565, "hour": 17, "month": 7}', '1');"""
 REPORT = "SELECT origin, count(*), avg(predict_proba('late', f, '1')) FROM flights f GROUP BY 1;"
 COMPARE = f"""\
-SELECT model, count(*) AS flights,
-       round(avg(((p > 0.5) = (arr_delay > 30))::int), 4) AS accuracy,
-       round(avg(-ln(CASE WHEN arr_delay > 30 THEN p ELSE 1 - p END))::numeric, 4) AS log_loss
-FROM (SELECT model, arr_delay, predict_proba(model, f, '1') AS p
-      FROM flights f, (VALUES ('late/1'), ('late/2')) AS v (model)
-      WHERE {flights.HELD_OUT}) AS scored
-GROUP BY model ORDER BY model;"""
+WITH scored AS MATERIALIZED (
+    SELECT 1 AS version, arr_delay > 30 AS late, predict_proba('late/1', f, '1') AS p
+    FROM flights f WHERE {flights.HELD_OUT}
+    UNION ALL
+    SELECT 2, arr_delay > 30, predict_proba('late/2', f, '1')
+    FROM flights f WHERE {flights.HELD_OUT}
+)
+SELECT version, count(*) AS flights,
+       round(avg(((p > 0.5) = late)::int), 4) AS accuracy,
+       round(avg(-ln(CASE WHEN late THEN p ELSE 1 - p END))::numeric, 4) AS log_loss
+FROM scored GROUP BY version ORDER BY version;"""
 PROMOTE = "SELECT promote('late', 2);"
 ROLLBACK = "SELECT rollback('late');"
 WHICH = """\
