@@ -55,7 +55,6 @@ cron.use_background_workers = on
 NOT_DURABLE = """\
 fsync = off
 full_page_writes = off
-synchronous_commit = off
 """
 # Who gets past the folder's permissions is the owner of the cluster or root.
 HBA = "local all all trust\n"
