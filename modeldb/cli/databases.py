@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from modeldb.cli.app import database, json_option, private_cluster, url_option
-from modeldb.cli.output import console, print_json, say, working
+from modeldb.cli.output import address, console, print_json, say, working
 from modeldb.errors import ModeldbError
 
 
@@ -36,7 +36,7 @@ def install(no_search_path: bool, server_path: tuple[str, ...], url: str | None)
     db = database(url, start=True)
     with working("installing modeldb"):
         db.install(search_path=not no_search_path, server_path=server_path)
-    say(f"modeldb is installed in {db.engine.url.render_as_string()}")
+    say(f"modeldb is installed in {address(db.engine.url)}")
 
 
 @click.command()

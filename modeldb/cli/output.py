@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import URL
 
 from modeldb.errors import ModeldbError
 
@@ -94,6 +95,11 @@ def working(what: str) -> Iterator[None]:
         return
     with out.status(Text(f"{what} ...")):
         yield
+
+
+def address(url: URL) -> str:
+    """A database's URL as libpq takes it, without its password."""
+    return url.set(drivername="postgresql").render_as_string()
 
 
 def size(count: int) -> str:

