@@ -165,10 +165,12 @@ def mistake(session: Session, statement: str) -> None:
     try:
         session.run(statement)
     except psycopg.Error as raised:
-        error = translate(raised)
-        if error is None:
+        if translate(raised) is None:
             raise
-        console().print(Text(f"ERROR:  {error.message}\nHINT:  {error.hint}", style="red"), soft_wrap=True)
+        diag = raised.diag
+        console().print(
+            Text(f"ERROR:  {diag.message_primary}\nHINT:  {diag.message_hint}", style="red"), soft_wrap=True
+        )
 
 
 def farewell(private: bool, seconds: float) -> None:

@@ -62,7 +62,7 @@ def test_single_flights_agree_with_scikit_learn(told: modeldb.Database) -> None:
 
 
 def test_a_mistake_is_explained(transcript: str) -> None:
-    assert "ERROR:  there is no model 'lat'\nHINT:  Did you mean: late?" in transcript
+    assert "ERROR:  UnknownModel: there is no model 'lat'\nHINT:  Did you mean: late?" in transcript
 
 
 def test_the_story_ends_with_the_first_version_as_champion(told: modeldb.Database) -> None:

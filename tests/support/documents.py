@@ -71,14 +71,14 @@ def statements(code: str) -> Iterator[str]:
 
 
 def answer(session: Session, statement: str) -> str:
-    """A result, or an error, as psql prints it."""
+    """A result, or an error of modeldb's, as psql prints it (less the CONTEXT)."""
     try:
         return str(session.run(statement))
     except psycopg.Error as raised:
-        error = translate(raised)
-        if error is None:
+        if translate(raised) is None:
             raise
-        parts = [("ERROR", error.message), ("DETAIL", error.detail), ("HINT", error.hint)]
+        diag = raised.diag
+        parts = [("ERROR", diag.message_primary), ("DETAIL", diag.message_detail), ("HINT", diag.message_hint)]
         return "\n".join(f"{name}:  {text}" for name, text in parts if text)
 
 
