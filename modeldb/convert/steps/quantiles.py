@@ -73,17 +73,19 @@ def inverse(estimator: Any, y: Numbers) -> Numbers:
 
 
 def interpolate(x: Numbers, xp: Any, fp: Any) -> Numbers:
-    """numpy.interp of a column (n, 1): the last knot at or below x, and its slope; flat outside the knots."""
+    """numpy.interp of a column (n, 1): the last knot at or below x, and its slope; flat outside the knots.
+
+    Of equal knots numpy takes the last, but comes to them from the left towards the first: a jump.
+    """
     xp, fp = np.asarray(xp, dtype=np.float64), np.asarray(fp, dtype=np.float64)
     if len(xp) == 1:
         return x * 0.0 + fp[0]
-    last = np.append(xp[1:] != xp[:-1], True)  # of equal knots numpy takes the last
+    rises = np.diff(xp) > 0
+    slopes = np.append(np.diff(fp)[rises] / np.diff(xp)[rises], 0.0)
+    leftmost, last = fp[0], np.append(rises, True)
     xp, fp = xp[last], fp[last]
-    if len(xp) == 1:
-        return x * 0.0 + fp[0]
-    slopes = np.append(np.diff(fp) / np.diff(xp), 0.0)
     below = (x >= xp[None, :]).cast(x.dtype).reduce("ReduceSum").cast("int64")  # 0: left of all knots
-    table = np.column_stack([np.append(xp[0], xp), np.append(fp[0], fp), np.append(0.0, slopes)])
+    table = np.column_stack([np.append(xp[0], xp), np.append(leftmost, fp), np.append(0.0, slopes)])
     knot = below.rows_of(table).cast(x.dtype)
     return (x - knot.take([0])) * knot.take([2]) + knot.take([1])
 
