@@ -10,6 +10,7 @@ from modeldb.errors import InvalidArtifact, SignatureMismatch, UnsafeArtifact
 from modeldb.signature import Feature, Input, Outputs, Signature, features_from_json
 
 CHUNK_BYTES = 1 << 20
+_ZIPMAP = "Convert it without ZipMap: options={'zipmap': False} for skl2onnx."
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 _DTYPES = {1: "float32", 11: "float64", 7: "int64", 6: "int32", 9: "bool", 8: "string"}
 
@@ -37,6 +38,8 @@ def inspect(artifact: bytes) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
+    if artifact[4:8] == b"ORTM":  # could be read as both, with different contents
+        raise InvalidArtifact("the artifact is in onnxruntime's own format, not in ONNX")
     try:
         model = onnx.ModelProto.FromString(artifact)
     except DecodeError as error:
@@ -104,7 +107,7 @@ def complete(model: Any, description: dict[str, Any]) -> Signature:
         raise SignatureMismatch(f"the signature has unknown parts: {', '.join(unknown)}")
     try:
         features = features_from_json(description["features"])
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SignatureMismatch(f"the signature's features are malformed: {error}") from None
     outputs, task, targets = _guess_outputs(model, description)
     parts: dict[str, Any] = {
@@ -156,6 +159,8 @@ def _guess_outputs(model: Any, description: dict[str, Any]) -> tuple[Outputs, st
     labels = [name for name, dtype, _ in found if dtype in ("int64", "int32", "string", "bool")]
     classes = description.get("classes")
     task = description.get("task") or ("classification" if classes or (labels and floats) else "regression")
+    if task == "classification" and not floats and any(dtype == "other" for _, dtype, _ in found):
+        raise SignatureMismatch("the graph gives its probabilities as maps, not as a tensor", hint=_ZIPMAP)
     if task in ("classification", "clustering", "outlier"):
         if not labels and not floats:
             raise SignatureMismatch("the graph has neither labels nor probabilities among its outputs")
@@ -186,14 +191,16 @@ def check_fit(model: Any, signature: Signature) -> None:
                 f"input {entry.name!r} has shape {shape} per row in the graph, "
                 f"{entry.shape} with {len(entry.features)} features in the signature"
             )
-    outputs = {name: shape for name, _, shape in graph_outputs(model)}
+    outputs = {name: (dtype, shape) for name, dtype, shape in graph_outputs(model)}
     named = (signature.outputs.label, signature.outputs.probabilities, signature.outputs.value)
     for name in named:
         if name is not None and name not in outputs:
             raise SignatureMismatch(f"the graph has no output {name!r}; it has {sorted(outputs)}")
+        if name is not None and outputs[name][0] == "other":
+            raise SignatureMismatch(f"the graph's output {name!r} is no tensor of numbers or texts", hint=_ZIPMAP)
     if not any(named):
         raise SignatureMismatch("the signature names no output")
     if signature.outputs.probabilities and signature.targets == 1:
-        width, classes = outputs[signature.outputs.probabilities][-1:], len(signature.classes or ())
+        width, classes = outputs[signature.outputs.probabilities][1][-1:], len(signature.classes or ())
         if width and width[0] not in (None, 0, classes):
             raise SignatureMismatch(f"the graph gives {width[0]} probabilities, the signature has {classes} classes")

@@ -48,6 +48,7 @@ def load_options() -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # what artifact.inspect() has looked at
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     return options
 

@@ -1,25 +1,35 @@
--- Who may what. Everything of the schema belongs to modeldb_admin, which is not a superuser: a SECURITY DEFINER function
--- runs with its rights and no more. Applied last at every installation; a privilege granted by hand on modeldb's own
--- objects is taken back here, one on a user's views is not touched.
+-- Who may what. Everything of the schema belongs to modeldb_owner, which is not a superuser, cannot log in and has no
+-- members: a SECURITY DEFINER function runs with its rights and no more, and nobody but a superuser can replace what
+-- superusers call. Applied last at every installation; a privilege granted by hand on modeldb's own objects is taken
+-- back here. Only what has another owner is altered: the lock that it takes would stop every prediction until COMMIT.
 
 DO $$
 DECLARE
+    others CONSTANT text := 'PUBLIC, modeldb_admin, modeldb_publisher, modeldb_user';
     object record;
 BEGIN
-    ALTER SCHEMA modeldb OWNER TO modeldb_admin;
+    IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'modeldb') <> 'modeldb_owner'::regrole THEN
+        ALTER SCHEMA modeldb OWNER TO modeldb_owner;
+    END IF;
     FOR object IN
-        SELECT c.oid::regclass::text AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+        SELECT c.oid::regclass::text AS name, c.relowner AS owner,
+            CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_catalog.pg_class c
         WHERE c.relnamespace = 'modeldb'::regnamespace AND c.relkind IN ('r', 'v', 'S')
     LOOP
-        EXECUTE pg_catalog.format('ALTER %s %s OWNER TO modeldb_admin', object.kind, object.name);
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM PUBLIC, modeldb_publisher, modeldb_user', object.name);
+        IF object.owner <> 'modeldb_owner'::regrole THEN
+            EXECUTE pg_catalog.format('ALTER %s %s OWNER TO modeldb_owner', object.kind, object.name);
+        END IF;
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, others);
     END LOOP;
     FOR object IN
-        SELECT p.oid::regprocedure::text AS name FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'modeldb'::regnamespace
+        SELECT p.oid::regprocedure::text AS name, p.proowner AS owner
+        FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'modeldb'::regnamespace
     LOOP
-        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO modeldb_admin', object.name);
-        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, modeldb_publisher, modeldb_user', object.name);
+        IF object.owner <> 'modeldb_owner'::regrole THEN
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO modeldb_owner', object.name);
+        END IF;
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', object.name, others);
     END LOOP;
 END
 $$;
@@ -36,7 +46,7 @@ GRANT SELECT ON
     modeldb.alembic_version
     TO modeldb_user;
 GRANT EXECUTE ON FUNCTION
-    modeldb._epoch(), modeldb._python(), modeldb._load(text), modeldb._route(text, bigint), modeldb._parse(text),
+    modeldb._epoch(), modeldb._python(), modeldb._load(text), modeldb._route(text), modeldb._parse(text),
     modeldb._nearest(text, text[]), modeldb._raise_unknown_model(text),
     modeldb._raise_unknown_version(text, integer), modeldb._raise_unknown_alias(text, text),
     modeldb._predict(text, bytea, bigint), modeldb._predict_label(text, bytea, bigint),
@@ -57,3 +67,7 @@ GRANT EXECUTE ON FUNCTION
     modeldb.delete_model(text, integer, boolean), modeldb.drop_alias(text, text), modeldb.configure(text, text),
     modeldb.load(text)
     TO modeldb_publisher;
+
+-- modeldb_admin reads everything, weights and smoke rows too, and sets the limits.
+GRANT SELECT ON modeldb.artifact_chunk, modeldb.smoke TO modeldb_admin;
+GRANT UPDATE (max_artifact_bytes) ON modeldb.settings TO modeldb_admin;

@@ -3,7 +3,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['modeldb_admin', 'modeldb_publisher', 'modeldb_user'] LOOP
+    FOREACH name IN ARRAY ARRAY['modeldb_owner', 'modeldb_admin', 'modeldb_publisher', 'modeldb_user'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
                 EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', name);

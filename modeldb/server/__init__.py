@@ -5,12 +5,26 @@ SQL reaches it through ``entry(name)``, which the PL/Python wrappers call once p
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import modeldb
 from modeldb.errors import VersionsDiffer
 from modeldb.server import boundary
+
+# Libraries that start threads are told not to; those that do anyway get threads that take no signals, because
+# PostgreSQL's signal handlers are to run in its own thread.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+_unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+try:
+    import numpy
+    import onnxruntime
+finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _unblocked)
+del numpy, onnxruntime
 
 
 def check_version(schema: str) -> None:

@@ -29,7 +29,18 @@ current_command: Callable[[int], int] = _postgres.GetCurrentCommandId
 catalog_changes = ctypes.c_uint64.in_dll(_postgres, "SharedInvalidMessageCounter")
 """Grows with every committed change of the catalogs: a table altered, a privilege or a membership revoked."""
 
-_interrupt_pending = ctypes.c_int.in_dll(_postgres, "InterruptPending")
+statement_started = _postgres.GetCurrentStatementStartTimestamp
+"""When the client's statement began, in microseconds: the same for all of its rows, another one for the next."""
+statement_started.restype = ctypes.c_int64
+
+_in_transaction_block = _postgres.IsTransactionBlock
+_in_transaction_block.restype = ctypes.c_bool
+# What ends a statement. InterruptPending is also set for what does not, such as a check of the client's connection.
+_reasons = [
+    ctypes.c_int.in_dll(_postgres, name)
+    for name in ("QueryCancelPending", "ProcDiePending", "TransactionTimeoutPending", "RecoveryConflictPending")
+    if hasattr(_postgres, name)
+]
 _TICK = 0.05
 _PATIENCE = 20
 
@@ -53,6 +64,16 @@ def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
     if plan is None:
         plan = _plans[query] = plpy.prepare(query, types)
     return plpy.execute(plan, values)
+
+
+def see_other_commits() -> None:
+    """Within a transaction block, take notice of what others committed since the last statement.
+
+    PostgreSQL does so when it locks a table, which a statement in the same transaction has no need to do again; asking
+    for a relation's size takes a lock and gives it back. Outside of a block each statement begins with taking notice.
+    """
+    if _in_transaction_block():
+        ask("SELECT pg_catalog.pg_relation_size('modeldb.settings'::pg_catalog.regclass)", [], [])
 
 
 def check_for_interrupts() -> None:
@@ -99,7 +120,7 @@ class Watchdog:
                 time.sleep(_TICK)
                 stop = self.stop
                 idle = idle + 1 if stop is None else 0
-                if stop is not None and _interrupt_pending.value:
+                if stop is not None and any(reason.value for reason in _reasons):
                     stop()
             self.awake = False
 

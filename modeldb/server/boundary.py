@@ -28,7 +28,7 @@ def from_spi(error: Any) -> ModeldbError | None:
     data: tuple[Any, ...] = getattr(error, "spidata", None) or ()
     code, detail, hint, *_ = (*data, None, None, None)
     kind = by_sqlstate(_unpack(code)) if isinstance(code, int) else None
-    return None if kind is None else kind(str(error), detail=detail, hint=hint)
+    return None if kind is None else kind(str(error).removeprefix(f"{kind.__name__}: "), detail=detail, hint=hint)
 
 
 def _unpack(code: int) -> str:

@@ -21,6 +21,7 @@ class JsonReader:
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = features
         self.converters = [values.converter(feature) for feature in features]
+        self.names = {feature.name for feature in features}
 
     def read(self, text: bytes) -> Sequence[Any] | None:
         """The features' values in order, None for null; None for the document null.
@@ -44,6 +45,12 @@ class JsonReader:
             return document
         if not isinstance(document, dict):
             raise MalformedInput(f"the features are the JSON value {document!r:.60}, not an object or an array")
+        numbered = [f"f{i}" for i in range(1, len(document) + 1)]
+        if list(document) == numbered and set(numbered) == self.names and numbered != [f.name for f in self.features]:
+            raise MalformedInput(
+                "it is not clear whether f1, f2, ... are names or positions of features",
+                hint="Cast the row to a type of its own, or give an array, or a JSON array.",
+            )
         try:
             return [document[feature.name] for feature in self.features]
         except KeyError:
@@ -54,17 +61,19 @@ class JsonReader:
         if list(document) == [f"f{i}" for i in range(1, len(document) + 1)]:
             count_features(self.features, len(document))
             return list(document.values())
-        folded = {name.lower(): name for name in document}
+        folded: dict[str, list[str]] = {}
+        for name in document:
+            folded.setdefault(name.lower(), []).append(name)
         found = []
         for feature in self.features:
-            name = feature.name if feature.name in document else folded.get(feature.name.lower())
-            if name is None:
+            alike = [feature.name] if feature.name in document else folded.get(feature.name.lower(), [])
+            if len(alike) != 1:
                 raise MissingFeature(
                     f"feature {feature.name!r} is not in the JSON object",
                     detail=f"The object has: {', '.join(list(document)[:50])}.",
                     hint=f'Add it; a missing value is written "{feature.name}": null.',
                 )
-            found.append(document[name])
+            found.append(document[alike[0]])
         return found
 
     def convert(self, row: Sequence[Any]) -> Sequence[Any]:

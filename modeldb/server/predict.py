@@ -1,7 +1,8 @@
 """The path of a row: from the bytes that record_send() made of it to a number, with nothing looked up that can be kept.
 
 What is kept, and what ends it:
-- a route (epoch, role, reference -> scorer) until any catalog changes, so that a revoked privilege bites at once;
+- a route (epoch, role, reference -> scorer) until the statement that finds any catalog changed, so that a revoked
+  privilege bites at once;
 - how a type of row is read, until a catalog changes or this transaction writes (it may have renamed a column);
 - a scorer, as long as its session, which the cache may evict.
 """
@@ -17,7 +18,14 @@ import plpy
 
 from modeldb.errors import MalformedInput, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, records, sessions, strided, values
-from modeldb.server.backend import ask, catalog_changes, current_command, current_role
+from modeldb.server.backend import (
+    ask,
+    catalog_changes,
+    current_command,
+    current_role,
+    see_other_commits,
+    statement_started,
+)
 from modeldb.server.documents import JsonReader
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature
@@ -34,15 +42,18 @@ class Row:
         self.scorer = scorer
         self.features = scorer.signature.features
         self.json = JsonReader(self.features)
-        self.readers: dict[int, tuple[tuple[int, int], Reader]] = {}
+        self.readers: dict[int, Reader] = {}
+        self.read_at = (0, 0)
 
     def reader(self, kind: int) -> Reader:
         """A function that fills the buffers from record_send(ROW(value of this type)). False: the answer is NULL."""
         now = catalog_changes.value, current_command(0)
-        known = self.readers.get(kind)
-        if known is None or known[0] != now:
-            known = self.readers[kind] = (now, self._compile(kind))
-        return known[1]
+        if now != self.read_at:
+            self.readers.clear()
+            self.read_at = now
+        if kind not in self.readers:
+            self.readers[kind] = self._compile(kind)
+        return self.readers[kind]
 
     def _compile(self, kind: int) -> Reader:
         take, faster = self._taker(kind)
@@ -80,39 +91,51 @@ class Row:
         raise MalformedInput(f"features cannot be of type {values.type_name(kind)}")
 
 
-_routes: dict[tuple[str, int, int], tuple[Scorer, Row]] = {}
-_seen = (0, 0)
+_Key = tuple[str, int, int]
+_Found = tuple[Scorer, Row]
+_routes: dict[_Key, _Found] = {}
+_of_statement: dict[_Key, _Found] = {}
+_seen = (0, 0, 0)
 
 
-def find(model: str, epoch: int) -> tuple[tuple[Scorer, Row], bool]:
-    """The scorer behind a reference, as the effective role may use it; and whether that lasts beyond the statement.
+def find(model: str, epoch: int) -> _Found:
+    """The scorer behind a reference, as the effective role may use it: the same one for all of a statement.
 
+    What a statement's snapshot says of the newest epoch holds beyond it. A plan may also be older than the snapshot (in
+    a transaction block, where nobody looked for commits of others before) or newer (a snapshot from before the commit);
+    then the snapshot decides, and what it says holds for this statement alone.
     Routes are forgotten when any catalog changes, so that a revoked privilege bites, and when a session was evicted.
     """
     global _seen
-    now = (catalog_changes.value, sessions.evictions)
-    if now != _seen:
-        _routes.clear()
-        _seen = now
-    key = (model, epoch, current_role())
-    if (known := _routes.get(key)) is not None:
-        sessions.loaded.move_to_end(known[0].loaded.digest)
-        return known, True
-    route = ask("SELECT * FROM modeldb._route($1, $2)", ["text", "bigint"], [model, epoch])[0]
-    found = _scorer(route)
-    # Else the snapshot and the plan are of different ages, and what is seen holds for this statement alone.
-    lasting: bool = route["newest"] == epoch
-    if lasting:
-        if len(_routes) >= MAX_ROUTES:
+    started = statement_started()
+    if started != _seen[0]:
+        see_other_commits()
+        _of_statement.clear()
+        if catalog_changes.value != _seen[1]:
             _routes.clear()
-        _routes[key] = found
-    return found, lasting
+        _seen = (started, catalog_changes.value, _seen[2])
+    if sessions.evictions != _seen[2]:
+        _routes.clear()
+        _of_statement.clear()
+        _seen = (*_seen[:2], sessions.evictions)
+    key = (model, epoch, current_role())
+    known = _routes.get(key) or _of_statement.get(key)
+    if known is not None:
+        sessions.loaded.move_to_end(known[0].loaded.digest)
+        return known
+    route = ask("SELECT * FROM modeldb._route($1)", ["text"], [model])[0]
+    found = _scorer(route)
+    kept = _routes if route["newest"] == epoch else _of_statement
+    if len(kept) >= MAX_ROUTES:
+        kept.clear()
+    kept[key] = found
+    return found
 
 
-def _scorer(route: Any) -> tuple[Scorer, Row]:
+def _scorer(route: Any) -> _Found:
     loaded = sessions.get(route["digest"])
     version = (route["model"], route["version"], route["signature"], route["on_null"])
-    found: tuple[Scorer, Row] | None = loaded.scorers.get(version)
+    found: _Found | None = loaded.scorers.get(version)
     if found is None:
         signature = Signature.from_json(orjson.loads(route["signature"]))
         scorer = Scorer(loaded, signature, f"{route['model']}/{route['version']}", route["on_null"] == "null")
@@ -133,7 +156,7 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
             model,
             epoch,
             features[4:8],
-            catalog_changes.value,
+            statement_started(),
             current_role(),
             current_command(0),
             sessions.evictions,
@@ -141,10 +164,9 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if now != last:
                 last = None
-                (scorer, row), lasting = find(model, epoch)
+                scorer, row = find(model, epoch)
                 read = row.reader(int.from_bytes(now[2], "big"))
-                if lasting:
-                    last = (*now[:3], catalog_changes.value, *now[4:6], sessions.evictions)
+                last = (*now[:6], sessions.evictions)
             if not read(features):
                 return None
             scorer.execute()
@@ -153,7 +175,7 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
             boundary.fail(error, model)
         except struct.error as error:
             boundary.fail(MalformedInput(f"the row cannot be read: {error}"), model)
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, TypeError, AttributeError) as error:
             boundary.fail(SignatureMismatch(f"the model's outputs do not fit its signature: {error}"), model)
         except plpy.SPIError as error:
             if (known := boundary.from_spi(error)) is None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from modeldb.errors import MissingFeature, WrongFeatureCount, WrongType
+from modeldb.errors import MalformedInput, MissingFeature, WrongFeatureCount, WrongType
 from modeldb.server import values
 from modeldb.server.backend import ask
 from modeldb.signature import Feature
 
 HEADER = struct.Struct(">Ii")
+MAX_DIMENSIONS = 6  # of PostgreSQL's arrays
 START = 16
 """Where the first column of a row begins: after the header of ROW(row) and the row's own count."""
 
@@ -175,6 +176,8 @@ def read_array(features: Sequence[Feature], data: bytes) -> Sequence[Any]:
     Raises WrongFeatureCount (MD201) and WrongType (MD203).
     """
     dimensions, _, element = struct.unpack_from(">iiI", data, 12)
+    if not 0 <= dimensions <= MAX_DIMENSIONS:
+        raise MalformedInput(f"an array of {dimensions} dimensions cannot be read")
     lengths = struct.unpack_from(">" + "i4x" * dimensions, data, 24)
     count = 0 if not lengths else 1
     for length in lengths:

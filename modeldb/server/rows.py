@@ -20,7 +20,7 @@ def predict_rows(model: str, rows: bytes, epoch: int) -> bytes:
 
     "answered" tells by a boolean per row which rows the answers are of.
     """
-    (scorer, _), _ = predict.find(model, epoch)
+    scorer, _ = predict.find(model, epoch)
     try:
         columns = to_columns(scorer.signature, orjson.loads(rows))
         answered = _answerable(scorer, columns)

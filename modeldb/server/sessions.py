@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import plpy
 
-from modeldb.errors import DigestMismatch
+from modeldb.errors import DigestMismatch, LoadFailed
 from modeldb.runtime import load_options, open_session
 from modeldb.server.backend import ask, check_for_interrupts, watchdog
 
@@ -70,19 +71,26 @@ def keep(digest: str, session: Any, size: int, seconds: float) -> None:
 
 
 def open_watched(artifact: bytes) -> Any:
-    """Open a session so that a cancellation ends it."""
+    """Open a session so that a cancellation ends it. Raises LoadFailed (MD402)."""
     options = load_options()
+    stopped = False
 
     def stop() -> None:
+        nonlocal stopped
+        stopped = True
         options.set_load_cancellation_flag(True)
 
     watchdog.wake()
     watchdog.stop = stop
     try:
         return open_session(artifact, options)
+    except LoadFailed:
+        if not stopped:
+            raise
     finally:
         watchdog.stop = None
         check_for_interrupts()
+    return open_watched(artifact)  # what had stopped it was taken back
 
 
 def read(digest: str) -> bytes:
@@ -111,7 +119,7 @@ def make_room(size: int) -> None:
 
 def _budget() -> int:
     setting = ask("SELECT pg_catalog.current_setting('modeldb.cache_mb', true) AS mb", [], [])[0]["mb"]
-    return (int(setting) if setting and setting.isdigit() else DEFAULT_CACHE_MB) << 20
+    return (int(setting) if re.fullmatch("[0-9]{1,9}", setting or "") else DEFAULT_CACHE_MB) << 20
 
 
 def cache() -> Iterator[tuple[str, int, int, float]]:

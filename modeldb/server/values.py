@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from modeldb.errors import WrongType
+from modeldb.errors import MalformedInput, WrongType
 from modeldb.server.backend import ask
 from modeldb.signature import Feature
 
@@ -25,7 +25,14 @@ OPAQUE = {18: 1, 1082: 4, 1083: 8, 1114: 8, 1184: 8, 1186: 16, 1266: 12, 2950: 1
 _postgres = ctypes.PyDLL(None)
 _postgres.pg_get_client_encoding_name.restype = ctypes.c_char_p
 _postgres.GetDatabaseEncodingName.restype = ctypes.c_char_p
-_CODECS = {"UTF8": "utf-8", "SQL_ASCII": "utf-8", "EUC_JP": "euc_jp", "EUC_KR": "euc_kr", "KOI8R": "koi8_r"}
+_CODECS = {
+    "UTF8": "utf-8",
+    "SQL_ASCII": "utf-8",
+    "EUC_JP": "euc_jp",
+    "EUC_KR": "euc_kr",
+    "KOI8R": "koi8_r",
+    "KOI8U": "koi8_u",
+}
 
 
 def text(data: bytes) -> str:
@@ -36,7 +43,12 @@ def text(data: bytes) -> str:
     if name == "SQL_ASCII":  # no conversion took place
         name = _postgres.GetDatabaseEncodingName().decode()
     codec = _CODECS.get(name, name.replace("WIN", "cp").replace("LATIN", "latin"))
-    return data.decode(codec, "surrogateescape")
+    try:
+        return data.decode(codec, "surrogateescape")
+    except LookupError:
+        raise MalformedInput(
+            f"texts in the client's encoding {name} cannot be read", hint="SET client_encoding = 'UTF8'"
+        ) from None
 
 
 def numeric(data: bytes) -> float:

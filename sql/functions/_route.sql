@@ -83,7 +83,7 @@ $$;
 COMMENT ON FUNCTION modeldb._raise_unknown_alias(text, text) IS 'Raise MD103 with the aliases that there are, or MD101.';
 
 CREATE OR REPLACE FUNCTION modeldb._route(
-    spec text, at_epoch bigint,
+    spec text,
     OUT model text, OUT version integer, OUT digest text, OUT signature jsonb, OUT on_null text, OUT newest bigint
 )
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -96,9 +96,7 @@ BEGIN
     model := called.model;
     version := called.version;
     IF version IS NULL THEN
-        SELECT h.version INTO version FROM modeldb.alias_history h
-        WHERE h.model = called.model AND h.alias = called.alias AND h.epoch <= at_epoch
-        ORDER BY h.epoch DESC LIMIT 1;
+        SELECT a.version INTO version FROM modeldb.alias a WHERE a.model = called.model AND a.alias = called.alias;
         IF version IS NULL THEN
             PERFORM modeldb._raise_unknown_alias(called.model, called.alias);
         END IF;
@@ -108,7 +106,7 @@ BEGIN
     IF found_version.model IS NULL THEN
         PERFORM modeldb._raise_unknown_version(called.model, version);
     END IF;
-    IF found_version.retired_epoch <= at_epoch THEN
+    IF found_version.retired_at IS NOT NULL THEN
         RAISE EXCEPTION 'version % of model % is retired', version, quote_literal(called.model)
             USING ERRCODE = 'MD106', HINT = format(
                 'Call another version, or bring it back with SELECT promote(%L, %s).', called.model, version);
@@ -116,10 +114,10 @@ BEGIN
     digest := found_version.digest;
     signature := found_version.signature;
     SELECT s.on_null INTO on_null FROM modeldb.model_setting s
-    WHERE s.model = called.model AND s.epoch <= at_epoch ORDER BY s.epoch DESC LIMIT 1;
+    WHERE s.model = called.model ORDER BY s.epoch DESC LIMIT 1;
     on_null := coalesce(on_null, 'raise');
 END
 $$;
-COMMENT ON FUNCTION modeldb._route(text, bigint) IS
-    'The version that a reference means at an epoch, as the invoker: a role that may not read the registry gets 42501. '
-    'newest is the newest epoch that the statement''s snapshot sees.';
+COMMENT ON FUNCTION modeldb._route(text) IS
+    'The version that a reference means to the snapshot of the statement, as the invoker: a role that may not read the '
+    'registry gets 42501. newest is the newest epoch that the snapshot sees.';

@@ -4,7 +4,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    wanted text := (SELECT r.digest FROM modeldb._route(load.model, modeldb._epoch()) r);
+    wanted text := (SELECT r.digest FROM modeldb._route(load.model) r);
 BEGIN
     RETURN QUERY SELECT c.digest, c.seq, c.data FROM modeldb.artifact_chunk c WHERE c.digest = wanted ORDER BY c.seq;
 END

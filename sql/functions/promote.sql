@@ -29,7 +29,7 @@ BEGIN
         RETURN promote.version;
     END IF;
     IF chosen.retired_at IS NOT NULL THEN
-        UPDATE modeldb.model_version v SET retired_at = NULL, retired_epoch = NULL
+        UPDATE modeldb.model_version v SET retired_at = NULL
         WHERE v.model = promote.model AND v.version = promote.version;
     END IF;
     PERFORM modeldb._point(promote.model, promote.alias, promote.version, 'promote', present.epoch);

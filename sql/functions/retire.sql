@@ -21,8 +21,6 @@ CREATE OR REPLACE FUNCTION modeldb.retire(model text, version integer) RETURNS v
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    new_epoch bigint;
 BEGIN
     PERFORM modeldb._lock_registry();
     PERFORM modeldb._check_unused(retire.model, retire.version);
@@ -30,8 +28,8 @@ BEGIN
                WHERE v.model = retire.model AND v.version = retire.version AND v.retired_at IS NOT NULL) THEN
         RETURN;
     END IF;
-    new_epoch := modeldb._publish('retire', retire.model, retire.version, NULL);
-    UPDATE modeldb.model_version v SET retired_at = now(), retired_epoch = new_epoch
+    PERFORM modeldb._publish('retire', retire.model, retire.version, NULL);
+    UPDATE modeldb.model_version v SET retired_at = now()
     WHERE v.model = retire.model AND v.version = retire.version;
 END
 $$;

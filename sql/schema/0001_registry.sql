@@ -47,7 +47,6 @@ CREATE TABLE modeldb.model_version (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_by text NOT NULL,
     retired_at timestamptz,
-    retired_epoch bigint,
     PRIMARY KEY (model, version)
 );
 CREATE INDEX model_version_digest ON modeldb.model_version (digest);

@@ -17,7 +17,11 @@ import modeldb
 
 
 def endless() -> bytes:
-    """A graph whose loop adds the input to itself for as long as anybody can wait."""
+    return looped(2**62)
+
+
+def looped(times: int) -> bytes:
+    """A graph whose loop adds the input to itself so many times."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["still"]), helper.make_node("Add", ["sum", "x"], ["next"])],
         "body",
@@ -37,7 +41,7 @@ def endless() -> bytes:
         [helper.make_tensor_value_info("x", TensorProto.DOUBLE, [None, 1])],
         [helper.make_tensor_value_info("y", TensorProto.DOUBLE, [None, 1])],
         [
-            numpy_helper.from_array(np.array(2**62, dtype=np.int64), "times"),
+            numpy_helper.from_array(np.array(times, dtype=np.int64), "times"),
             numpy_helper.from_array(np.array(True), "yes"),
         ],
     )
@@ -109,6 +113,15 @@ def test_cancel_ends_an_endless_run(looping: modeldb.Database, session: Session)
     assert not thread.is_alive()
     assert [type(error) for error in errors] == [psycopg.errors.QueryCanceled]
     assert still_works(connection)
+
+
+def test_other_interrupts_stop_nothing(db: modeldb.Database, session: Session) -> None:
+    """A check of the client's connection sets the same flag as a cancellation does, many times during this run."""
+    signature = '{"features": ["x"], "task": "regression"}'
+    db.query("SELECT modeldb.register_model('long', :onnx, CAST(:s AS jsonb))", onnx=looped(2_000_000), s=signature)
+    connection = session()
+    connection.execute("SET client_connection_check_interval = '20ms'")
+    assert connection.execute("SELECT predict('long', ARRAY[1.0])").fetchone() == (2_000_001.0,)
 
 
 def test_cancelled_batch(looping: modeldb.Database, session: Session) -> None:

@@ -119,6 +119,37 @@ def test_the_search_path_of_the_database(empty_url: str, before: str | None, ask
         assert answer(connection, "SHOW search_path") == after
 
 
+@pytest.mark.parametrize(
+    ("setting", "configured", "extended"),
+    [
+        (None, '"$user", public', '"$user", public, modeldb'),
+        (None, "app,public", "app,public, modeldb"),
+        (None, '"a, b"', '"a, b", modeldb'),
+        (None, "$user, public", "$user, public, modeldb"),
+        (None, "", "modeldb"),
+        (None, 'app, "modeldb"', None),
+        ("other", "app, public", "other, modeldb"),
+        ('""', "app, public", '"", modeldb'),
+        ("modeldb, public", "app", None),
+    ],
+)
+def test_the_search_path_that_a_database_gets(setting: str | None, configured: str, extended: str | None) -> None:
+    assert install.with_modeldb(setting, configured) == extended
+
+
+def test_the_search_path_of_the_servers_configuration_stays(empty_url: str) -> None:
+    engine = engine_of(f"{empty_url}{'&' if '?' in empty_url else '?'}options=-csearch_path%3Dsession")
+    with psycopg.connect(plain(empty_url), autocommit=True) as connection:
+        # Only the file is written: without a reload the server and its other databases do not see it.
+        connection.execute('ALTER SYSTEM SET search_path = app, "$user", public')
+        try:
+            modeldb.connect(engine).install()
+        finally:
+            connection.execute("ALTER SYSTEM RESET search_path")
+    with psycopg.connect(plain(empty_url)) as connection:
+        assert answer(connection, "SHOW search_path") == 'app, "$user", public, modeldb'
+
+
 def test_a_database_without_modeldb_says_so(empty_url: str) -> None:
     db = modeldb.connect(engine_of(empty_url))
     for call in (db.models, lambda: db.predict("m", [[1.0]]), lambda: db.promote("m", 1)):

@@ -19,7 +19,7 @@ SELECT grantee || ' ' || string_agg(privilege, ',' ORDER BY privilege) || ' on '
     SELECT a.grantee::regrole::text, a.privilege_type, 'schema ' || n.nspname
     FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'modeldb'
 ) AS grants
-WHERE grantee <> 'modeldb_admin'
+WHERE grantee <> 'modeldb_owner'
 GROUP BY grantee, name ORDER BY grantee, name
 """
 

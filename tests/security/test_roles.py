@@ -155,6 +155,8 @@ FORGED = [
     "SELECT modeldb._predict('m', '\\x00000001000003fe7fffffff00000001000000000000000102ffffff', modeldb._epoch())",
     "SELECT modeldb._predict('m', '\\x00000001ffffffff0000000400000000', modeldb._epoch())",
     "SELECT modeldb._predict('m', '\\x00000001'::bytea || int4send('patients'::regtype::oid::int) || '\\x0000ffff', 1)",
+    "SELECT modeldb._predict('m', '\\x00000001000003fe0000001405f5e10000000000000002bd', modeldb._epoch())",
+    "SELECT modeldb._predict('m', '\\x00000001000003fe00000014ffffffff00000000000002bd', modeldb._epoch())",
     "SELECT modeldb._predict('m', NULL, NULL)",
     "SELECT modeldb._predict_rows('m', 'x', modeldb._epoch())",
     "SELECT modeldb._predict_rows('m', NULL, modeldb._epoch())",
@@ -198,7 +200,7 @@ def test_owner_of_the_functions_is_no_superuser(module_db: modeldb.Database) -> 
         """SELECT DISTINCT r.rolname, r.rolsuper, r.rolcanlogin FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
            WHERE p.pronamespace = 'modeldb'::regnamespace"""
     )
-    assert rows == [{"rolname": "modeldb_admin", "rolsuper": False, "rolcanlogin": False}]
+    assert rows == [{"rolname": "modeldb_owner", "rolsuper": False, "rolcanlogin": False}]
 
 
 def test_public_has_nothing(module_db: modeldb.Database) -> None:
