@@ -113,15 +113,34 @@ def _judge(found: dict[str, Any], paths: list[str]) -> None:
 
 
 def extend_search_path(connection: Connection) -> None:
-    """Append modeldb to the database's search_path; what the database had set stays in front."""
+    """Append modeldb to the database's search_path; what the database or the server had set stays in front."""
     setting = connection.scalar(
         text("""SELECT substr(s, length('search_path=') + 1) FROM pg_db_role_setting, unnest(setconfig) AS s
                 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
                   AND setrole = 0 AND s LIKE 'search_path=%'""")
     )
-    current = setting or '"$user", public'
-    if "modeldb" in [part.strip().strip('"') for part in current.split(",")]:
+    extended = with_modeldb(setting, configured_search_path(connection))
+    if extended is None:
         return
+    connection.execute(text("SELECT set_config('search_path', :path, false)"), {"path": extended})
     database = connection.scalar(text("SELECT quote_ident(current_database())"))
-    run(connection, f"ALTER DATABASE {database} SET search_path = {current}, modeldb")
-    run(connection, f"SET search_path = {current}, modeldb")
+    run(connection, f"ALTER DATABASE {database} SET search_path FROM CURRENT")
+
+
+def configured_search_path(connection: Connection) -> str:
+    """The search_path of the server's command line or files: what is set for roles and this session does not count."""
+    found: str = connection.execute(
+        text("""SELECT coalesce(CASE WHEN source = 'command line' THEN reset_val END,
+                                (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied),
+                                boot_val)
+                FROM pg_settings s WHERE name = 'search_path'""")
+    ).scalar_one()
+    return found
+
+
+def with_modeldb(setting: str | None, configured: str) -> str | None:
+    """The search_path to set for a database that has the setting, if any; None when modeldb is in it already."""
+    current = configured if setting is None else setting
+    if "modeldb" in [part.strip().strip('"') for part in current.split(",")]:
+        return None
+    return f"{current}, modeldb" if current.strip() else "modeldb"
