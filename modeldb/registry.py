@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, RowMapping, bindparam, text
 
 from modeldb import artifact as artifacts
-from modeldb.errors import DigestMismatch
+from modeldb.errors import DigestMismatch, MissingPrivilege
 from modeldb.prediction import Predictions
 from modeldb.signature import Signature
 
@@ -151,18 +152,43 @@ _PIECE_BYTES = 8 << 20
 
 
 def register_artifact(connection: Connection, artifact: bytes, values: dict[str, Any]) -> RowMapping:
-    """Call register_model() with the artifact, which travels in pieces: libpq's time grows with a message's square."""
-    connection.execute(text("CREATE TEMPORARY TABLE modeldb_upload (seq integer, data bytea) ON COMMIT DROP"))
-    piece = text("INSERT INTO pg_temp.modeldb_upload VALUES (:seq, :data)").bindparams(
-        bindparam("data", type_=LargeBinary)
-    )
-    view = memoryview(artifact)
-    for seq, start in enumerate(range(0, len(artifact), _PIECE_BYTES)):
-        connection.execute(piece, {"seq": seq, "data": bytes(view[start : start + _PIECE_BYTES])})
-    whole = "(SELECT string_agg(data, '' ORDER BY seq) FROM pg_temp.modeldb_upload)"
-    row = connection.execute(text(_REGISTER.format(artifact=whole)), values).mappings().one()
-    connection.execute(text("DROP TABLE pg_temp.modeldb_upload"))
-    return row
+    """Call register_model() with the artifact; a large one travels in pieces: libpq's time grows with its square.
+
+    Raises MissingPrivilege (MD907) when a large one finds no right to make temporary tables.
+    """
+    if len(artifact) <= _PIECE_BYTES:
+        whole = text(_REGISTER.format(artifact=":artifact")).bindparams(bindparam("artifact", type_=LargeBinary))
+        return connection.execute(whole, {"artifact": artifact, **values}).mappings().one()
+    _require_temporary_tables(connection)
+    with _in_transaction(connection):
+        connection.execute(text("CREATE TEMPORARY TABLE modeldb_upload (seq integer, data bytea) ON COMMIT DROP"))
+        piece = text("INSERT INTO pg_temp.modeldb_upload VALUES (:seq, :data)").bindparams(
+            bindparam("data", type_=LargeBinary)
+        )
+        view = memoryview(artifact)
+        for seq, start in enumerate(range(0, len(artifact), _PIECE_BYTES)):
+            connection.execute(piece, {"seq": seq, "data": bytes(view[start : start + _PIECE_BYTES])})
+        joined = "(SELECT string_agg(data, '' ORDER BY seq) FROM pg_temp.modeldb_upload)"
+        row = connection.execute(text(_REGISTER.format(artifact=joined)), values).mappings().one()
+        connection.execute(text("DROP TABLE pg_temp.modeldb_upload"))
+        return row
+
+
+def _require_temporary_tables(connection: Connection) -> None:
+    query = """SELECT has_database_privilege(current_database(), 'TEMPORARY') AS allowed,
+                      quote_ident(current_database()) AS database, quote_ident(current_user) AS role"""
+    found = connection.execute(text(query)).one()
+    if not found.allowed:
+        raise MissingPrivilege(
+            f"the role {found.role} may not make temporary tables, through which an artifact above 8 MiB is sent",
+            hint=f"GRANT TEMPORARY ON DATABASE {found.database} TO {found.role}",
+        )
+
+
+def _in_transaction(connection: Connection) -> AbstractContextManager[Any]:
+    """A transaction for a connection in AUTOCOMMIT mode, which has none for several statements; else the caller's."""
+    driver: Any = connection.connection.driver_connection
+    return driver.transaction() if driver.autocommit else nullcontext()
 
 
 def _without_self(values: dict[str, Any]) -> dict[str, Any]:
