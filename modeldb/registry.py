@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, RowMapping, bindparam, text
 
 from modeldb import artifact as artifacts
+from modeldb.documents import to_json
 from modeldb.errors import DigestMismatch, MissingPrivilege
 from modeldb.prediction import Predictions
 from modeldb.signature import Signature
@@ -55,6 +55,7 @@ class Registry(Predictions):
         model: a fitted scikit-learn, xgboost or lightgbm estimator or pipeline; or ONNX as bytes or a path.
         sample: DataFrame or (n, k) array of training rows, a few thousand: the features' names, types and
         nullability come from it, and the converted model is compared with the estimator on it.
+        metrics, params, tags: stored as jsonb; NaN as null, infinities as texts, keys as texts.
         feature_names: names for an array's columns. task, classes: for ONNX whose graph does not tell them.
         The first version becomes champion, a later one when ``promote`` is true; from COMMIT on.
         Raises UnsupportedEstimator (MD301), ParityFailure (MD302), InvalidSample (MD308), InvalidName (MD104), and
@@ -77,7 +78,7 @@ class Registry(Predictions):
             "name": name,
             "description": description,
             "promote": promote,
-            **{key: None if value is None else json.dumps(value, default=_plain) for key, value in documents.items()},
+            **{key: None if value is None else to_json(value) for key, value in documents.items()},
         }
         with self.transaction() as connection:
             row = register_artifact(connection, made.artifact, values)
@@ -149,6 +150,7 @@ _REGISTER = """SELECT * FROM modeldb.register_model(:name, {artifact}, CAST(:sig
     CAST(:metrics AS jsonb), CAST(:params AS jsonb), CAST(:tags AS jsonb), :promote, CAST(:smoke AS jsonb),
     CAST(:provenance AS jsonb), CAST(:parity AS jsonb), CAST(:fingerprint AS jsonb))"""
 _PIECE_BYTES = 8 << 20
+GIT_SECONDS = 5.0
 
 
 def register_artifact(connection: Connection, artifact: bytes, values: dict[str, Any]) -> RowMapping:
@@ -195,19 +197,11 @@ def _without_self(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "self"}
 
 
-def _plain(value: Any) -> Any:
-    """numpy scalars and arrays, dates and whatever else metrics and params hold, as JSON."""
-    for method in ("tolist", "isoformat"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    return str(value)
-
-
 def git_commit() -> dict[str, str]:
     """The commit of the working folder, where there is one."""
     command = ["git", "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except OSError:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError):  # no git, or one that hangs
         return {}
     return {"git_commit": done.stdout.strip()} if done.returncode == 0 else {}

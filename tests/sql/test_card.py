@@ -92,8 +92,22 @@ def test_a_commit_is_found_in_a_repository_and_none_elsewhere(tmp_path: Path, mo
         subprocess.run(["git", *command.split()], check=True, capture_output=True)
     head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     assert git_commit() == {"git_commit": head}
+    slow = tmp_path / "git"
+    slow.write_text("#!/bin/sh\nexec /bin/sleep 10\n")
+    slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("modeldb.registry.GIT_SECONDS", 0.1)
     assert git_commit() == {}
+    slow.unlink()
+    assert git_commit() == {}
+
+
+def test_numbers_that_json_lacks_and_keys_that_are_no_texts(module_db: modeldb.Database, cancer: Trained) -> None:
+    metrics = {"auc": float("nan"), "loss": np.inf, "recall": {np.int64(1): 0.5, (1, 2): -np.inf}}
+    module_db.register("odd", cancer.estimator, sample=cancer.X, metrics=metrics, params={"C": float("inf")})
+    card = module_db.describe("odd")
+    assert card["metrics"] == {"auc": None, "loss": "Infinity", "recall": {"1": 0.5, "(1, 2)": "-Infinity"}}
+    assert card["params"] == {"C": "Infinity"}
 
 
 def test_the_fingerprint_describes_every_feature_of_the_sample(
