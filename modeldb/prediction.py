@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import orjson
 from sqlalchemy import Connection, LargeBinary, bindparam, text
 
-from modeldb.errors import InvalidSample, MissingFeature, NoProbabilities, WrongFeatureCount
+from modeldb.errors import InvalidSample, MissingFeature, NoProbabilities, WrongFeatureCount, WrongType
 
 CHUNK_ROWS = 5000
 Array = np.ndarray[Any, Any]
@@ -30,9 +31,9 @@ class Predictions:
         """Predict in the database what the estimator's ``predict`` gives.
 
         X: DataFrame (bound by column name, extra columns ignored), (n, k) array or nested list (by position); NaN or
-        None is a missing value. Returns (n,), or (n, targets) for several targets: labels in the type of the classes
-        (int64, float64, bool or object), float64 for regressions. Rows that get NULL, because the model was configured
-        so, are NaN, or None among labels. Raises the input errors MD201 to MD206.
+        None is a missing value, a Decimal a float. Returns (n,), or (n, targets) for several targets: labels in the
+        type of the classes (int64, float64, bool or object), float64 for regressions. Rows that get NULL, because the
+        model was configured so, are NaN, or None among labels. Raises the input errors MD201 to MD206.
         """
         card, answers, answered = self._answers(model, X)
         targets = card["signature"]["targets"]
@@ -110,9 +111,7 @@ def _chunks(X: Any, names: list[str], model: str) -> Iterator[bytes]:
     if hasattr(X, "columns"):
         if lacking := [name for name in names if name not in X.columns]:
             raise MissingFeature(f"model {model!r}: the DataFrame has no column {', '.join(map(repr, lacking))}")
-        X = X[names]
-        table = [[_plain(value) for value in X[name].tolist()] for name in names]
-        rows: Any = list(map(list, zip(*table, strict=True)))
+        rows: Any = _rows([X[name].tolist() for name in names], names, model)
     else:
         array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
         if array.ndim < 2:
@@ -122,7 +121,9 @@ def _chunks(X: Any, names: list[str], model: str) -> Iterator[bytes]:
             raise WrongFeatureCount(f"model {model!r}: X has {array.shape[1]} columns, the model {len(names)} features")
         ready = array.dtype.kind in "iufb" and np.isfinite(array).all()
         rows = (
-            array.astype(np.float64 if array.dtype.kind == "f" else array.dtype, order="C") if ready else _listed(array)
+            array.astype(np.float64 if array.dtype.kind == "f" else array.dtype, order="C")
+            if ready
+            else _rows(_columns(array), names, model)
         )
     if len(rows) == 0:
         raise InvalidSample(f"model {model!r}: X has no rows")
@@ -130,14 +131,35 @@ def _chunks(X: Any, names: list[str], model: str) -> Iterator[bytes]:
         yield orjson.dumps(rows[start : start + CHUNK_ROWS], option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _listed(array: Array) -> list[list[Any]]:
-    return [[_plain(value) for value in row] for row in array.tolist()]
+def _columns(array: Array) -> list[list[Any]]:
+    """The columns of (n, k); dates stay dates: tolist() makes numbers of some."""
+    return [list(column) if array.dtype.kind in "mM" else column.tolist() for column in array.T]
+
+
+def _rows(columns: list[list[Any]], names: list[str], model: str) -> list[list[Any]]:
+    """Columns of any Python values as rows of what JSON has. Raises WrongType (MD203), which names the feature."""
+    table = []
+    for name, column in zip(names, columns, strict=True):
+        try:
+            table.append([_plain(value) for value in column])
+        except TypeError as error:
+            raise WrongType(f"model {model!r}: feature {name!r}: {error}") from None
+    return list(map(list, zip(*table, strict=True)))
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON has it: null for every kind of missing value, names for the infinities."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+    """A cell as JSON has it: null for every kind of missing value, names for the infinities; TypeError for a date."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic) and value.dtype.kind not in "mM":  # a date's item() may be a number
+        value = value.item()
+    if isinstance(value, Decimal) or (isinstance(value, int) and not -(2**63) <= value < 2**63):
+        value = float(Decimal(value))
+    if isinstance(value, float):
+        return None if value != value else value if math.isfinite(value) else _INFINITIES[value > 0]
+    if isinstance(value, str | int):
+        return value
+    raise TypeError(f"{value!r:.60} is a {type(value).__name__}, neither a number nor a text")
+
+
+_INFINITIES = ("-Infinity", "Infinity")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,19 @@ def test_every_missing_value_is_the_same(module_db: modeldb.Database, gaps: Trai
         np.testing.assert_allclose(module_db.predict_proba("gaps", X), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_decimals_are_floats(module_db: modeldb.Database, kinds: Trained, garden: Garden) -> None:
+    numbers = garden.width.X[:20].round(2)
+    expected = garden.width.estimator.predict(numbers)
+    decimals = numbers.map(lambda value: Decimal(str(value)))
+    for X in (decimals, decimals.to_numpy(), decimals.to_numpy().tolist()):
+        np.testing.assert_allclose(module_db.predict("width", X), expected, rtol=1e-9)
+    integers = kinds.X.assign(n=[Decimal(int(n)) for n in kinds.X["n"]])
+    np.testing.assert_allclose(module_db.predict("kinds", integers), kinds.estimator.predict(kinds.X), rtol=1e-9)
+    large = pd.DataFrame([[1.0, 10**20, 1.0]], columns=numbers.columns)
+    expected = garden.width.estimator.predict(large.astype(float))
+    np.testing.assert_allclose(module_db.predict("width", large), expected, rtol=1e-9)
+
+
 def test_labels_come_in_the_type_of_the_classes(module_db: modeldb.Database, garden: Garden, gaps: Trained) -> None:
     species = module_db.predict("species", garden.X)
     assert species.dtype == object
@@ -136,6 +151,16 @@ REFUSED: list[tuple[str, str, Any, type[ModeldbError], str]] = [
     ("a fraction for an integer", "mixed", frame(age=[20.5]), WrongType, "'age'"),
     ("NULL for an integer", "mixed", frame(age=pd.Series([None], dtype=object)), NullFeature, "'age'"),
     ("a number for a boolean", "kinds", [[1.0, 1.0, 1, 2, "a"]], WrongType, "'b'"),
+    ("a timestamp", "mixed", frame(age=[pd.Timestamp("2024-01-01")]), WrongType, "'age'"),
+    ("a timestamp for a text", "mixed", frame(city=[pd.Timestamp("2024-01-01")]), WrongType, "'city'"),
+    ("an array of dates", "width", np.zeros((1, 3), dtype="datetime64[ns]"), WrongType, "'sepal_length'"),
+    ("a date of numpy", "width", [[1.0, np.datetime64("2024-01-01", "ns"), 3.0]], WrongType, "'sepal_width'"),
+    ("a duration", "mixed", frame(amount=[timedelta(days=1)]), WrongType, "'amount'"),
+    ("bytes", "mixed", frame(color=[b"red"]), WrongType, "'color'"),
+    ("a list", "mixed", frame(amount=[[1.0]]), WrongType, "'amount'"),
+    ("a Decimal infinity", "width", [[1.0, 2.0, Decimal("Infinity")]], NonFiniteFeature, "'petal_length'"),
+    ("a Decimal NaN", "width", [[1.0, Decimal("NaN"), 3.0]], NullFeature, "'sepal_width'"),
+    ("a huge integer", "width", [[1.0, 2.0, 10**400]], NonFiniteFeature, "'petal_length'"),
     ("an unseen category", "mixed", frame(city=["Paris"]), UnseenCategory, "'Paris'"),
     ("an unknown model", "wdth", np.ones((1, 3)), UnknownModel, "'wdth'"),
 ]
