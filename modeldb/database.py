@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from modeldb.errors import ConnectionFailed, MissingPrivilege, ModeldbError, NotInstalled, by_sqlstate
 from modeldb.registry import Registry
@@ -60,19 +60,36 @@ def connect(target: str | Engine | Connection | None = None) -> Database:
 
     target: a URL or conninfo string, an SQLAlchemy Engine, or a Connection, in whose transaction everything then runs;
     None reads MODELDB_URL. Raises ConnectionFailed (MD906) when there is nothing to connect to; the database itself is
-    reached at the first use.
+    reached at the first use, or when its driver is not psycopg 3, whose errors and binary values modeldb reads.
     """
     if isinstance(target, Connection):
-        return Database(target.engine, target)
+        return Database(_with_psycopg(target.engine), target)
     if isinstance(target, Engine):
-        return Database(target)
+        return Database(_with_psycopg(target))
     target = target or os.environ.get("MODELDB_URL")
     if not target:
         raise ConnectionFailed(
             "no database was named", hint="Pass a URL, set MODELDB_URL, or use modeldb.local().connect()."
         )
+    if not isinstance(target, str):
+        raise ConnectionFailed(f"a {type(target).__module__}.{type(target).__name__} is no connection", hint=_HOW)
     url, options = _url(target)
-    return Database(create_engine(url, **options))
+    try:
+        return Database(_with_psycopg(create_engine(url, **options)))
+    except (ArgumentError, ImportError, ValueError) as error:  # no URL, an unknown dialect or driver, an odd port
+        # Of a malformed URL's password ValueError might quote a part.
+        why = "the port is not a number" if isinstance(error, ValueError) else error
+        raise ConnectionFailed(f"cannot connect by {re.sub('//.*@', '//...@', target)!r}: {why}", hint=_HOW) from None
+
+
+_HOW = 'Pass a URL as postgresql://user@host/database, or sqlalchemy.create_engine("postgresql+psycopg://...").'
+
+
+def _with_psycopg(engine: Engine) -> Engine:
+    driver = f"{engine.dialect.name}+{engine.dialect.driver}"
+    if driver != "postgresql+psycopg":
+        raise ConnectionFailed(f"the driver is {driver}, modeldb needs postgresql+psycopg (psycopg 3)", hint=_HOW)
+    return engine
 
 
 def _url(target: str) -> tuple[str, dict[str, Any]]:
