@@ -17,7 +17,7 @@ TARGETS: dict[str, tuple[Any, str]] = {
     "a URL of another database": (lambda: "sqlite://", "sqlite+pysqlite"),
     "a URL of a driver that is not there": (lambda: "postgresql+pg8000://u:secret@h/d", "pg8000"),
     "a URL of nothing": (lambda: "nothing://h/d", "nothing"),
-    "a URL that is none": (lambda: "postgresql://u:secret/x@h/d", "port"),
+    "a URL that is none": (lambda: "postgresql://u:secret@h:port/d", "port"),
     "a class": (lambda: psycopg.Connection, "type"),
 }
 
