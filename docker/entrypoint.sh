@@ -43,8 +43,25 @@ make_data() {
         --data-checksums --auth scram-sha-256 --pwfile <(echo "$MODELDB_PASSWORD") >/dev/null
     echo "include 'modeldb.conf'" >>"$data.unfinished/postgresql.conf"
     touch "$data.unfinished/modeldb.conf"
+    make_rules "$data.unfinished"
     "$programs/postgres" --single -D "$data.unfinished" postgres >/dev/null <<<"CREATE DATABASE modeldb"
     mv -T "$data.unfinished" "$data"
+}
+
+# Only when the database is made: from then on both files are the administrator's.
+make_rules() {
+    cat >"$1/pg_hba.conf" <<HBA
+# Written when the database was made, and never again: put rules of your own here; the first that matches counts.
+# Keep the next line first: by it the container itself installs modeldb and checks its health.
+local all postgres peer map=container
+local all all scram-sha-256
+host all all all scram-sha-256
+HBA
+    cat >"$1/pg_ident.conf" <<IDENT
+# Written when the database was made, and never again: add maps of your own, and keep the map "container".
+container postgres postgres
+container root postgres
+IDENT
 }
 
 check_version() {
@@ -63,15 +80,6 @@ shared_preload_libraries = 'pg_cron'
 cron.database_name = 'modeldb'
 cron.use_background_workers = on
 CONF
-    cat >"$data/pg_hba.conf" <<HBA
-local all postgres peer map=container
-local all all scram-sha-256
-host all all all scram-sha-256
-HBA
-    cat >"$data/pg_ident.conf" <<IDENT
-container postgres postgres
-container root postgres
-IDENT
 }
 
 control() { "$programs/pg_ctl" --silent --wait --timeout 300 --pgdata "$data" "$@" >&2; }
