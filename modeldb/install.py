@@ -58,9 +58,15 @@ def install(connection: Connection, *, search_path: bool = True, server_path: Se
 
 
 def environment_paths() -> list[str]:
-    """The folders from which this Python imports modeldb and what it needs."""
-    package = str(Path(modeldb.__file__).resolve().parent.parent)
-    return list(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), package]))
+    """The folders from which this Python imports modeldb and what it needs.
+
+    The folder of a checkout is among them only where modeldb is not installed: a program that is started in a checkout
+    imports that one, but the server is to have what is installed.
+    """
+    libraries = list(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]))
+    if any((Path(folder) / "modeldb").is_dir() for folder in libraries):
+        return libraries
+    return [*libraries, str(Path(modeldb.__file__).resolve().parent.parent)]
 
 
 def check_server(connection: Connection, paths: list[str]) -> dict[str, Any]:

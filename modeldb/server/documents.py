@@ -1,4 +1,4 @@
-"""Rows as JSON: an object by name, an array by position, and how PostgreSQL writes an anonymous record."""
+"""Rows as JSON, an object by name or an array by position; and predictions as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ class JsonReader:
     def __init__(self, features: Sequence[Feature]) -> None:
         self.features = features
         self.converters = [values.converter(feature) for feature in features]
-        self.names = {feature.name for feature in features}
 
     def read(self, text: bytes) -> Sequence[Any] | None:
         """The features' values in order, None for null; None for the document null.
@@ -45,22 +44,13 @@ class JsonReader:
             return document
         if not isinstance(document, dict):
             raise MalformedInput(f"the features are the JSON value {document!r:.60}, not an object or an array")
-        numbered = [f"f{i}" for i in range(1, len(document) + 1)]
-        if list(document) == numbered and set(numbered) == self.names and numbered != [f.name for f in self.features]:
-            raise MalformedInput(
-                "it is not clear whether f1, f2, ... are names or positions of features",
-                hint="Cast the row to a type of its own, or give an array, or a JSON array.",
-            )
         try:
             return [document[feature.name] for feature in self.features]
         except KeyError:
             return self._by_other_names(document)
 
     def _by_other_names(self, document: dict[str, Any]) -> Sequence[Any]:
-        """An anonymous ROW(...) has its columns named f1, f2, ...; folded names match as in a table's row."""
-        if list(document) == [f"f{i}" for i in range(1, len(document) + 1)]:
-            count_features(self.features, len(document))
-            return list(document.values())
+        """Folded names match, as in a table's row."""
         folded: dict[str, list[str]] = {}
         for name in document:
             folded.setdefault(name.lower(), []).append(name)

@@ -18,6 +18,7 @@ import plpy
 
 from modeldb.errors import MalformedInput, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, records, sessions, strided, values
+from modeldb.server.anonymous import AnonymousReader
 from modeldb.server.backend import (
     ask,
     catalog_changes,
@@ -42,6 +43,7 @@ class Row:
         self.scorer = scorer
         self.features = scorer.signature.features
         self.json = JsonReader(self.features)
+        self.anonymous = AnonymousReader(self.features)
         self.readers: dict[int, Reader] = {}
         self.read_at = (0, 0)
 
@@ -76,6 +78,8 @@ class Row:
             return lambda data: self.json.read(data[12:]), None
         if kind == values.JSONB:
             return lambda data: self.json.read(data[13:]), None
+        if kind == values.RECORD:
+            return self.anonymous.read, None
         values.base_type.cache_clear()
         base = values.base_type(kind)
         if base == values.TEXT and base != kind:

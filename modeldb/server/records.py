@@ -48,8 +48,14 @@ class Single:
 class Layout:
     """How to take the features' values out of a row of one composite type."""
 
-    def __init__(self, features: Sequence[Feature], columns: Sequence[tuple[str, int]]) -> None:
-        """columns: (name, type oid) of the row type's columns, in order."""
+    def __init__(
+        self, features: Sequence[Feature], columns: Sequence[tuple[str, int]], *, lenient: bool = False
+    ) -> None:
+        """columns: (name, type oid) of the row type's columns, in order. lenient: judge types value by value.
+
+        NULL in an anonymous record is a text, whatever it stands for.
+        """
+        self.lenient = lenient
         self.oids = [oid for _, oid in columns]
         self.bases = [values.base_type(oid) for oid in self.oids]
         self.positions = bind(features, [name for name, _ in columns])
@@ -64,7 +70,7 @@ class Layout:
         for feature, position in zip(features, self.positions, strict=True):
             base = self.bases[position]
             number, like_number = feature.type != "text", base in values.FIXED or base == 1700
-            if values.reader(base) is None or number != like_number:
+            if values.reader(base) is None or (number != like_number and not self.lenient):
                 raise WrongType(
                     f"feature {feature.name!r} is {feature.type}, its column {values.type_name(columns[position][1])}",
                     hint="Cast the column in a subquery, or pass the values with ROW(...).",

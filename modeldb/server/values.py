@@ -81,6 +81,7 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     25: text,
     1042: _bpchar,
     1043: text,
+    705: text,
     2950: lambda data: str(uuid.UUID(bytes=data)),
 }
 
@@ -148,5 +149,5 @@ def direct(feature: Feature, oid: int) -> bool:
         "float4": oid in FIXED or oid == 1700,
         "int8": oid in (BOOL, 20, 21, 23, 26),
         "bool": oid == BOOL,
-        "text": oid in (19, 25, 1042, 1043, 2950),
+        "text": oid in (19, 25, 705, 1042, 1043, 2950),
     }[feature.type]

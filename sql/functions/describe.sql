@@ -14,7 +14,7 @@ BEGIN
     END IF;
     SELECT jsonb_build_object(
         'model', v.model, 'version', v.version, 'engine', v.engine, 'digest', v.digest, 'bytes', f.bytes,
-        'description', coalesce(v.description, m.description),
+        'description', v.description,
         'task', v.signature ->> 'task', 'classes', v.signature -> 'classes', 'features', v.signature -> 'features',
         'signature', v.signature, 'aliases', to_jsonb(ARRAY(
             SELECT a.alias FROM modeldb.alias a WHERE a.model = v.model AND a.version = v.version ORDER BY a.alias)),
@@ -25,7 +25,6 @@ BEGIN
         'retired_at', v.retired_at
     ) INTO card
     FROM modeldb.model_version v
-    JOIN modeldb.model m ON m.name = v.model
     JOIN modeldb.artifact f ON f.digest = v.digest
     WHERE v.model = called.model AND v.version = chosen;
     IF card IS NULL THEN

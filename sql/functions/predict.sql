@@ -1,5 +1,5 @@
 -- The planner inlines these one-line functions. record_send(ROW(features)) hands over any type in binary, with its type;
--- an anonymous record (type 2249) goes as JSON, because only JSON keeps the names that a subquery gave its columns.
+-- an anonymous record (type 2249) goes as JSON too, because only JSON keeps the names that a subquery gave its columns.
 
 CREATE OR REPLACE FUNCTION modeldb._predict(model text, features bytea, epoch bigint) RETURNS float8
 LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
@@ -19,7 +19,7 @@ LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
-        THEN modeldb._predict(model, pg_catalog.record_send(ROW(pg_catalog.to_json(features))), modeldb._epoch())
+        THEN modeldb._predict(model, pg_catalog.record_send(ROW(features, pg_catalog.to_json(features))), modeldb._epoch())
         ELSE modeldb._predict(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
     END
 $$;

@@ -16,7 +16,7 @@ LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
-        THEN modeldb._predict_label(model, pg_catalog.record_send(ROW(pg_catalog.to_json(features))), modeldb._epoch())
+        THEN modeldb._predict_label(model, pg_catalog.record_send(ROW(features, pg_catalog.to_json(features))), modeldb._epoch())
         ELSE modeldb._predict_label(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
     END
 $$;

@@ -29,7 +29,7 @@ LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
-        THEN modeldb._predict_proba(model, pg_catalog.record_send(ROW(pg_catalog.to_json(features))), modeldb._epoch())
+        THEN modeldb._predict_proba(model, pg_catalog.record_send(ROW(features, pg_catalog.to_json(features))), modeldb._epoch())
         ELSE modeldb._predict_proba(model, pg_catalog.record_send(ROW(features)), modeldb._epoch())
     END
 $$;
@@ -50,7 +50,7 @@ LANGUAGE sql STABLE PARALLEL UNSAFE
 AS $$
     SELECT CASE
         WHEN pg_catalog.pg_typeof(features)::pg_catalog.oid OPERATOR(pg_catalog.=) 2249::pg_catalog.oid
-        THEN modeldb._predict_proba(model, pg_catalog.record_send(ROW(pg_catalog.to_json(features))), modeldb._epoch(), class)
+        THEN modeldb._predict_proba(model, pg_catalog.record_send(ROW(features, pg_catalog.to_json(features))), modeldb._epoch(), class)
         ELSE modeldb._predict_proba(model, pg_catalog.record_send(ROW(features)), modeldb._epoch(), class)
     END
 $$;

@@ -46,9 +46,9 @@ BEGIN
     END IF;
 
     model := name;
-    INSERT INTO modeldb.model AS m (name, description, created_by)
+    INSERT INTO modeldb.model (name, description, created_by)
     VALUES (register_model.name, register_model.description, modeldb._who())
-    ON CONFLICT (name) DO UPDATE SET description = coalesce(excluded.description, m.description);
+    ON CONFLICT (name) DO NOTHING;
     -- A number is not given twice: a rollback through the history would take the new version for the deleted one. Only a
     -- model that was deleted as a whole starts anew.
     SELECT coalesce(max(p.version), 0) + 1 INTO version FROM modeldb.publication p

@@ -13,14 +13,14 @@ SELECT m.name, champion.version AS champion, newest.version AS newest, newest.ve
     jsonb_array_length(v.signature -> 'features') AS features, v.signature -> 'classes' AS classes, v.metrics,
     coalesce((SELECT s.on_null FROM modeldb.model_setting s WHERE s.model = m.name ORDER BY s.epoch DESC LIMIT 1),
         'raise') AS on_null,
-    m.description, m.created_at, m.created_by
+    coalesce(v.description, m.description) AS description, m.created_at, m.created_by
 FROM modeldb.model m
 LEFT JOIN modeldb.alias champion ON champion.model = m.name AND champion.alias = 'champion'
 LEFT JOIN LATERAL (
     SELECT max(n.version) AS version, count(*) AS versions FROM modeldb.model_version n WHERE n.model = m.name
 ) newest ON true
 LEFT JOIN modeldb.model_version v ON v.model = m.name AND v.version = coalesce(champion.version, newest.version);
-COMMENT ON VIEW modeldb.models IS 'Every model with its champion; task, classes and metrics are the champion''s.';
+COMMENT ON VIEW modeldb.models IS 'Every model with its champion; task, classes, metrics and description are the champion''s.';
 
 CREATE OR REPLACE VIEW modeldb.aliases AS
 SELECT a.model, a.alias, a.version, h.action, h.changed_at, h.changed_by

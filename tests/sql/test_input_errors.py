@@ -82,7 +82,7 @@ ROWS: list[tuple[str, type[ModeldbError], str]] = [
     ("'[]'::jsonb", WrongFeatureCount, "takes 4 features, 0 were given"),
     ("(SELECT f FROM flowers_without_petals f LIMIT 1)", MissingFeature, "'petal_length'"),
     ("(SELECT r FROM (SELECT 1 AS sepal_length, 2 AS sepal_width) r)", MissingFeature, "'petal_length'"),
-    ("'{}'", WrongFeatureCount, "takes 4 features, 0 were given"),
+    ("'{}'", MissingFeature, "'sepal_length' is not in the JSON object"),
     ("'{\"sepal_length\": 1}'::jsonb", MissingFeature, "'sepal_width'"),
     ('\'{"f1": 1, "f3": 2}\'::jsonb', MissingFeature, "'sepal_length'"),
     ("'[1, 2, 3, \"x\"]'", WrongType, "'petal_width'"),
