@@ -15,7 +15,9 @@ HEAD = """\
 
 <!-- Written by docs/generate_errors.py from modeldb/errors.py. -->
 
-Every error has a SQLSTATE, a message that names the model and the feature, and mostly a HINT that says what to do next.
+Every error has a SQLSTATE, a message that names the model and the feature, and a HINT that says what to do next.
+In psql, errors that arise in Python begin with the class's name and end with a CONTEXT of Python's lines, which may be
+ignored.
 
 In SQL, match on the SQLSTATE: `EXCEPTION WHEN SQLSTATE 'MD204' THEN ...` in PL/pgSQL. In Python, the same class of
 `modeldb.errors` is raised whether the error arose in the client or in the server, and the head of a family catches the
@@ -38,6 +40,7 @@ TAIL = """
 |---|---|
 | 40001 | Another transaction has published since this one's snapshot (REPEATABLE READ): run it again. |
 | 42501 | In SQL: the role may not use modeldb. In Python it is `MissingPrivilege` (MD907). |
+| 42883 | In SQL: without `modeldb_user`, or with another search_path, a role does not even see the functions. |
 | 57014 | A prediction was cancelled, or statement_timeout ended it. |
 | 38000 | An error that modeldb did not expect: please report it. |
 """

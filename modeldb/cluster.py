@@ -162,9 +162,13 @@ class Cluster:
         role = quote(user or SUPERUSER, safe="")
         return f"postgresql://{role}@/{quote(database, safe='')}?host={quote(str(self.socket_dir))}&port={PORT}"
 
-    def psql_command(self, database: str = DATABASE) -> list[str]:
-        """The command that opens psql on the cluster."""
-        return [str(self._programs / "psql"), self.url(database)]
+    def psql_command(self) -> list[str]:
+        """The program psql of the cluster's version, to be run with psql_environment()."""
+        return [str(self._programs / "psql")]
+
+    def psql_environment(self, database: str = DATABASE) -> dict[str, str]:
+        """Variables by which psql and its kin find the cluster; options such as -U and -d still win."""
+        return {"PGHOST": str(self.socket_dir), "PGPORT": str(PORT), "PGUSER": SUPERUSER, "PGDATABASE": database}
 
     def connect(self, database: str = DATABASE) -> Database:
         """modeldb.connect() to a database of the cluster; starts the cluster and makes the database when need be."""

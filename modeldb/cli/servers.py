@@ -99,8 +99,9 @@ def psql(arguments: tuple[str, ...]) -> None:
       modeldb psql -c "SELECT * FROM models"
       modeldb psql -f report.sql --csv
     """
-    command = [*private_cluster().psql_command(), *arguments]
-    os.execv(command[0], command)
+    cluster = private_cluster()
+    command = [*cluster.psql_command(), *arguments]
+    os.execve(command[0], command, {**os.environ, **cluster.psql_environment()})
 
 
 COMMANDS = (up, down, status, psql)

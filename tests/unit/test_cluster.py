@@ -133,8 +133,24 @@ def test_fsync_is_off_only_where_the_data_is_thrown_away(home: Path, running: Cl
 
 
 def test_url_is_understood_by_libpq_and_quotes_names(running: Cluster) -> None:
-    psql = [*running.psql_command(), "-XAtc", "SELECT current_database()"]
+    psql = [*running.psql_command(), running.url(), "-XAtc", "SELECT current_database()"]
     assert subprocess.run(psql, capture_output=True, text=True, check=True).stdout.strip() == "modeldb"
+
+
+def test_options_of_psql_win_over_the_environment(running: Cluster) -> None:
+    psql, environment = running.psql_command(), os.environ | running.psql_environment()
+
+    def asked(*options: str) -> str:
+        command = [*psql, *options, "-XAtc", "SELECT current_database() || ' ' || current_user"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert asked() == "modeldb postgres"
+    assert asked("-d", "postgres") == "postgres postgres"
+    assert ask(running, "CREATE ROLE guest LOGIN") is None
+    assert asked("-U", "guest") == "modeldb guest"
+
+
+def test_urls_quote_names(running: Cluster) -> None:
     assert running.url("a b/c", user="o'x@y").startswith("postgresql://o%27x%40y@/a%20b%2Fc?host=/")
 
 
