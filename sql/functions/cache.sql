@@ -4,7 +4,7 @@ LANGUAGE plpython3u STABLE PARALLEL UNSAFE
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)
-    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan", sqlstate="MD404")
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan before PostgreSQL 17", sqlstate="MD404", hint="Label the calling function PARALLEL UNSAFE.")
     plpy.execute("SELECT modeldb._python()")
     from modeldb.server import entry; SD["call"] = entry("cache")
 return SD["call"]()

@@ -80,5 +80,6 @@ def test_false_label_is_an_error_and_no_crash(
         with pytest.raises(psycopg.Error) as caught:
             user.execute("SELECT sum(pg_temp.g(i)) FROM big WHERE i % 100 = 0")
         assert caught.value.sqlstate == "MD404"
+        assert "PARALLEL UNSAFE" in (caught.value.diag.message_hint or "")
     assert user.execute("SELECT pg_temp.g(1) > 0").fetchone() == (True,)
     assert owner.execute("SELECT count(*) FROM big").fetchone() == (50000,)
