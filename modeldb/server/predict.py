@@ -174,13 +174,14 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
             if not read(features):
                 return None
             scorer.execute()
-            return result(scorer, *rest)
+            try:
+                return result(scorer, *rest)
+            except (IndexError, ValueError, TypeError, AttributeError) as error:
+                raise SignatureMismatch(f"the model's outputs do not fit its signature: {error}") from None
         except ModeldbError as error:
             boundary.fail(error, model)
-        except struct.error as error:
+        except (struct.error, IndexError, ValueError) as error:
             boundary.fail(MalformedInput(f"the row cannot be read: {error}"), model)
-        except (IndexError, ValueError, TypeError, AttributeError) as error:
-            boundary.fail(SignatureMismatch(f"the model's outputs do not fit its signature: {error}"), model)
         except plpy.SPIError as error:
             if (known := boundary.from_spi(error)) is None:
                 raise
