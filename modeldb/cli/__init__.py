@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from modeldb.cli import databases, models, predictions, registering, servers
+from modeldb.cli import databases, models, predictions, registering, score, servers
 from modeldb.cli.app import main
 
 __all__ = ["main"]
 
-for command in (*servers.COMMANDS, *databases.COMMANDS, *registering.COMMANDS, *models.COMMANDS, *predictions.COMMANDS):
-    main.add_command(command)
+for topic in (servers, databases, registering, models, predictions, score):
+    for command in topic.COMMANDS:
+        main.add_command(command)

@@ -20,11 +20,11 @@ LAYERS = [
     {"artifact"},
     {"convert", "runtime"},
     {"server", "registry", "documents", "prediction", "functions", "database"}
-    | {"schema", "folders", "programs", "postmaster"},
+    | {"schema", "folders", "programs", "postmaster", "score"},
     {"install", "cluster", "doctor", "cli", "demo"},
 ]
 """Imports point to the left, or stay within a layer. The server and the clients share one and never meet."""
-CLIENT = {"registry", "documents", "prediction", "functions", "database", "schema"} | {
+CLIENT = {"registry", "documents", "prediction", "functions", "database", "schema", "score"} | {
     *("install", "cluster", "cli", "demo", "doctor"),
 }
 
@@ -132,5 +132,7 @@ def test_every_function_of_a_file_is_replaced_in_place_and_has_a_comment(file: P
 def test_every_definer_pins_its_search_path(file: Path) -> None:
     heads = re.findall(r"FUNCTION modeldb\.\w+\(.*?(?:AS \$|BEGIN ATOMIC)", file.read_text(encoding="utf-8"), re.DOTALL)
     for head in heads:
+        if head.startswith("FUNCTION modeldb._open("):  # runs the caller's query, by the caller's search_path
+            continue
         if "SECURITY DEFINER" in head or "plpgsql" in head:
             assert "SET search_path = pg_catalog, pg_temp" in head

@@ -1,0 +1,135 @@
+"""A run from its beginning to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+import psycopg
+from sqlalchemy import Engine
+
+from modeldb.errors import InvalidSource, ModeldbError
+from modeldb.score import resume, source, target
+from modeldb.score.parts import Parts
+from modeldb.score.sessions import Session, await_stragglers, claim, join, one, rows, sessions, translated
+from modeldb.score.source import Part, Source
+from modeldb.score.target import Job
+from modeldb.score.task import Progress, Report, Scored, Task
+
+
+def run(engine: Engine, task: Task, report: Report) -> Scored:
+    """Score a table into another one. Raises what db.score() says."""
+    with translated(task.key), sessions(engine, 1) as [main]:
+        found = source.find(main, task.table)
+        name = target.target_name(main, task.into)
+        claim(main, name)
+        [route] = rows(main, "SELECT model, version FROM modeldb._route(%s)", [task.model])
+        job = target.find(main, name, task, found, route["version"])
+        if job is None:
+            job = target.create(main, target.new_job(task, found, route["version"], name))
+        elif job.version != route["version"]:
+            note = f"{task.model} means version {route['version']} by now; the run goes on with {job.pinned}"
+            report(Progress("preparing", note=note))
+        return Run(engine, main, job, found, task, report).finish()
+
+
+class Run:
+    """One attempt at a job. ``main`` holds the claim on the target, and the transaction of the snapshot."""
+
+    def __init__(self, engine: Engine, main: Session, job: Job, source: Source, task: Task, report: Report) -> None:
+        self.engine, self.main, self.job, self.source, self.task, self.report = engine, main, job, source, task, report
+        self.began: datetime = one(main, "SELECT pg_catalog.clock_timestamp()")
+        self.started = time.monotonic()
+        self.scored = self.blocks = self.total = 0
+
+    def finish(self) -> Scored:
+        """Score what remains and make the target whole; record the run, or why it failed."""
+        try:
+            rows = self._complete()
+        except BaseException as error:
+            self._record_failure(error)
+            raise
+        seconds = time.monotonic() - self.started
+        return Scored(self.job.target, self.job.pinned, rows, self.scored, seconds, self.job.snapshot is not None)
+
+    def _complete(self) -> int:
+        if self.job.snapshot is not None:
+            self._tell("preparing")
+            await_stragglers(self.main, self.job.target)
+            self._unique_rows()
+        with sessions(self.engine, self.task.jobs) as workers:
+            for worker in workers:
+                join(worker, self.job.target)
+                worker.execute("SET synchronous_commit = off")  # the last commit, which is waited for, comes after all
+            remainder = self._score(workers)
+        self._tell("indexing")
+        return self._conclude(remainder)
+
+    def _unique_rows(self) -> None:
+        """Build the key of what an earlier run left; rows that were not unique then may be so by now."""
+        try:
+            target.ensure_key(self.main, self.job)
+        except InvalidSource:
+            target.delete_repeated(self.main, self.job)
+            target.ensure_key(self.main, self.job)
+
+    def _score(self, workers: list[Session]) -> resume.Remainder:
+        with self._snapshot() as exported:
+            sizes = source.leaf_sizes(self.main, self.source)
+            self.total = sum(sizes)
+            remainder = resume.settle(workers[0], self.job, self.source, exported)
+            self._tell("scoring", remainder.note)
+            parts = source.parts(sizes, self.task.jobs)
+            Parts(self.job, exported, remainder.condition, parts).run(workers, self._part_done)
+        return remainder
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[str]:
+        """A snapshot for other sessions to use. The table is locked first, and stays so as long as it is used."""
+        self.main.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        source.lock(self.main, self.source)
+        yield one(self.main, "SELECT pg_catalog.pg_export_snapshot()")
+        self.main.execute("COMMIT")
+
+    def _conclude(self, remainder: resume.Remainder) -> int:
+        """Key, statistics and the end of the job in one transaction; the rows of the target."""
+        job = self.job
+        with self.main.transaction():
+            self.main.execute("SET LOCAL synchronous_commit = on")
+            target.ensure_key(self.main, job)
+            self.main.execute(f"ANALYZE {job.target}".encode())
+            total = self.scored
+            if remainder.rows is not None:
+                total = int(one(self.main, f"SELECT pg_catalog.count(*) FROM {job.target}"))
+                if total != remainder.rows:
+                    raise InvalidSource(
+                        f"the key ({', '.join(job.key)}) is not unique in the source",
+                        detail=f"{self.source.name} has {remainder.rows} rows, and {total} different keys.",
+                    )
+            self._record(total, None, None)
+        return total
+
+    def _part_done(self, part: Part, rows: int) -> None:
+        self.scored += rows
+        self.blocks += part.blocks
+        self._tell("scoring")
+
+    def _tell(self, phase: str, note: str = "") -> None:
+        seconds = time.monotonic() - self.started
+        self.report(Progress(phase, self.scored, self.blocks, self.total, seconds, note))
+
+    def _record(self, rows: int | None, error: str | None, sqlstate: str | None) -> None:
+        values = [self.job.relation, self.began, rows, self.scored, error, sqlstate]
+        self.main.execute("SELECT modeldb._score_end(%s, %s, %s, %s, %s, %s)", values)
+
+    def _record_failure(self, error: BaseException) -> None:
+        """Note down why the run ended, if there still is a connection to do so."""
+        if isinstance(error, psycopg.Error):
+            message = error.diag.message_primary or str(error)
+        else:
+            message = error.message if isinstance(error, ModeldbError) else f"ended by {type(error).__name__}"
+        with suppress(psycopg.Error):  # the connection may be what was lost
+            self.main.rollback()
+            self._record(None, message, getattr(error, "sqlstate", None))
