@@ -17,7 +17,7 @@ import modeldb
 from modeldb.errors import BrokenEnvironment, MissingPrivilege, WrongPython
 from modeldb.schema import LOCK, folder, run
 
-NEEDED = ("numpy", "onnxruntime", "onnx", "orjson", "modeldb.server")
+NEEDED = ("numpy", "onnxruntime", "onnx", "orjson", "cronsim", "modeldb.server")
 
 _PROBE = """
 CREATE OR REPLACE FUNCTION pg_temp.modeldb_probe(paths text) RETURNS text LANGUAGE plpython3u AS $probe$
@@ -28,8 +28,8 @@ found = {"python": list(sys.version_info[:3]), "user": getpass.getuser(), "versi
 found["unreadable"] = [path for path in folders if not os.access(path, os.R_OK | os.X_OK)]
 for name in NEEDED:
     try:
-        module = importlib.import_module(name)
-        found["versions"][name] = getattr(module, "__version__", None) or sys.modules["modeldb"].__version__
+        importlib.import_module(name)
+        found["versions"][name] = getattr(sys.modules[name.split(".")[0]], "__version__", "unknown")
     except Exception as error:
         found["broken"][name] = f"{type(error).__name__}: {error}"
 return json.dumps(found)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from modeldb import __version__
 
 LOCK = 0x6D6F64656C6462  # "modeldb"
+WORKER_LOCK = LOCK + 1  # the leader of the workers has it
 _HERE = Path(__file__).resolve().parent
 
 
@@ -32,7 +33,7 @@ def apply_file(connection: Connection, name: str) -> None:
 
 
 def apply_definitions(connection: Connection, paths: Sequence[str]) -> None:
-    """Create or replace every function and view, then the privileges.
+    """Create or replace every function and view, then the privileges and the jobs of pg_cron.
 
     paths: what the server's Python needs first on sys.path; baked into modeldb._python().
     """
@@ -42,5 +43,5 @@ def apply_definitions(connection: Connection, paths: Sequence[str]) -> None:
     for part in ("functions", "views"):
         for file in sorted((folder("sql") / part).glob("*.sql")):
             apply_file(connection, f"{part}/{file.name}")
-    for name in ("epoch.sql", "parallel.sql", "privileges.sql"):
+    for name in ("epoch.sql", "parallel.sql", "privileges.sql", "schedules.sql"):
         apply_file(connection, name)

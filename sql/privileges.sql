@@ -5,7 +5,10 @@
 
 DO $$
 DECLARE
-    others CONSTANT text := 'PUBLIC, modeldb_admin, modeldb_publisher, modeldb_user';
+    others CONSTANT text :=
+        'PUBLIC, modeldb_admin, modeldb_publisher, modeldb_user, modeldb_worker, modeldb_cron';
+    of_cron CONSTANT text[] := ARRAY['_cron_serves', '_cron_schedule', '_cron_unschedule', '_cron_forget'];
+    owner text;
     object record;
 BEGIN
     IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'modeldb') <> 'modeldb_owner'::regrole THEN
@@ -23,11 +26,12 @@ BEGIN
         EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', object.name, others);
     END LOOP;
     FOR object IN
-        SELECT p.oid::regprocedure::text AS name, p.proowner AS owner
+        SELECT p.oid::regprocedure::text AS name, p.proowner AS owner, p.proname
         FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'modeldb'::regnamespace
     LOOP
-        IF object.owner <> 'modeldb_owner'::regrole THEN
-            EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO modeldb_owner', object.name);
+        owner := CASE WHEN object.proname = ANY (of_cron) THEN 'modeldb_cron' ELSE 'modeldb_owner' END;
+        IF object.owner <> owner::regrole THEN
+            EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', object.name, owner);
         END IF;
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', object.name, others);
     END LOOP;
@@ -59,6 +63,23 @@ GRANT EXECUTE ON FUNCTION
     modeldb.predict_json(text, anyelement), modeldb.predict_json(text, text),
     modeldb.describe(text), modeldb.cache()
     TO modeldb_user;
+
+-- Schedules: modeldb_user makes them for predictions that it owns; modeldb_worker and pg_cron run what is due, no more.
+GRANT EXECUTE ON FUNCTION
+    modeldb.schedule_predictions(text, text), modeldb.unschedule_predictions(text),
+    modeldb._schedule(text, text), modeldb._unschedule(text), modeldb._cron_ready(), modeldb._cron_at_work()
+    TO modeldb_user;
+GRANT USAGE ON SCHEMA modeldb TO modeldb_worker;
+GRANT EXECUTE ON FUNCTION
+    modeldb._run_scheduled(text, text), modeldb._due(), modeldb._attempt(text), modeldb._take_back_attempt(text),
+    modeldb._fail_scheduled(text, text, text)
+    TO modeldb_worker;
+GRANT modeldb_worker TO modeldb_cron;
+GRANT EXECUTE ON FUNCTION modeldb._cron_ready(), modeldb._cron_job(text), modeldb._cron_command(text) TO modeldb_cron;
+GRANT EXECUTE ON FUNCTION
+    modeldb._cron_serves(text), modeldb._cron_schedule(text, text), modeldb._cron_unschedule(text),
+    modeldb._cron_forget()
+    TO modeldb_owner;
 
 -- modeldb_publisher registers and promotes; the functions run as modeldb_admin.
 GRANT EXECUTE ON FUNCTION

@@ -44,7 +44,7 @@ def check_database(connection: Connection) -> list[Check]:
         return found + run({"search_path": schema.search_path})
     found += run({"search_path": schema.search_path, "roles": server.roles, "privileges": schema.privileges})
     if found[-1].status == "ok":
-        found += run({"epoch": schema.epoch, "backend": environment.backend})
+        found += run({"epoch": schema.epoch, "schedules": schema.schedules, "backend": environment.backend})
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from modeldb import __version__
 from modeldb.doctor.check import Check
-from modeldb.schema import folder
+from modeldb.schema import WORKER_LOCK, folder
 
 
 @dataclass(frozen=True)
@@ -90,3 +90,21 @@ def privileges(connection: Connection) -> Check:
     if row.allowed:
         return Check("privileges", "ok", f"role {row.role} may predict")
     return Check("privileges", "fail", f"role {row.role} may not predict", f'GRANT modeldb_user TO "{row.role}"')
+
+
+def schedules(connection: Connection) -> Check:
+    """Who refreshes the predictions that have a schedule."""
+    row = connection.execute(
+        text("""SELECT (SELECT count(*) FROM modeldb.prediction_schedule) AS scheduled,
+                    modeldb._cron_at_work() AS cron,
+                    EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                            WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted
+                              AND l.classid = (:lock >> 32)::oid AND l.objid = (:lock & x'ffffffff'::bigint)::oid
+                              AND l.objsubid = 1) AS worker"""),
+        {"lock": WORKER_LOCK},
+    ).one()
+    runners = [name for name, runs in (("pg_cron", row.cron), ("modeldb worker", row.worker)) if runs]
+    if runners or not row.scheduled:
+        return Check("schedules", "ok", f"{row.scheduled}, run by {' and '.join(runners) or 'nobody'}")
+    advice = "run modeldb worker; or let pg_cron do it: set cron.database_name to this database, and modeldb install"
+    return Check("schedules", "warn", f"{row.scheduled}, and nobody runs them", advice)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from modeldb.doctor.check import Check
 
 OLDEST_SERVER = 14  # the first with SQL functions in BEGIN ATOMIC
-ROLES = ("modeldb_owner", "modeldb_admin", "modeldb_publisher", "modeldb_user")
+ROLES = ("modeldb_owner", "modeldb_admin", "modeldb_publisher", "modeldb_user", "modeldb_worker", "modeldb_cron")
 
 
 def version(connection: Connection) -> Check:

@@ -48,6 +48,10 @@ def entry(name: str) -> Callable[..., Any]:
         from modeldb.server import sessions
 
         return boundary.guard(getattr(sessions, name))
+    if name == "next_time":
+        from modeldb.server import schedule
+
+        return boundary.guard(schedule.next_time)
     if name == "predict_rows":
         from modeldb.server import rows
 

@@ -21,11 +21,11 @@ LAYERS = [
     {"convert", "runtime"},
     {"server", "registry", "documents", "prediction", "functions", "database"}
     | {"schema", "folders", "programs", "postmaster", "score"},
-    {"install", "cluster", "doctor", "cli", "demo"},
+    {"install", "cluster", "doctor", "cli", "demo", "worker"},
 ]
 """Imports point to the left, or stay within a layer. The server and the clients share one and never meet."""
 CLIENT = {"registry", "documents", "prediction", "functions", "database", "schema", "score"} | {
-    *("install", "cluster", "cli", "demo", "doctor"),
+    *("install", "cluster", "cli", "demo", "doctor", "worker"),
 }
 
 

@@ -1,0 +1,24 @@
+"""The worker as a process."""
+
+from __future__ import annotations
+
+import signal
+
+from modeldb.worker.leader import Worker
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def serve(worker: Worker) -> bool:
+    """Run a worker until SIGTERM or SIGINT; whether it was one of them that ended it.
+
+    The signals are blocked and waited for, in all threads that start from here, so that none interrupts anything. To be
+    called in the main thread. Raises what Worker.start() raises.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    worker.start()
+    told = None
+    while told is None and worker.running():
+        told = signal.sigtimedwait(SIGNALS, 1.0)
+    worker.stop()
+    return told is not None
