@@ -337,6 +337,78 @@ class ParallelPlan(PredictionError):
     sqlstate = "MD404"
 
 
+# --- MD5xx: batch predictions --------------------------------------------------------------------------------------
+
+
+class BatchError(ModeldbError):
+    """The batch predictions failed."""
+
+    sqlstate = "MD500"
+
+
+class UnknownPredictions(BatchError):
+    """There are no such predictions.
+
+    SELECT name FROM modeldb.predictions lists those that there are.
+    """
+
+    sqlstate = "MD501"
+
+
+class NameTaken(BatchError):
+    """The name of the predictions, or of what they are stored in, is another relation's.
+
+    Choose another name, or drop_predictions(name) first.
+    """
+
+    sqlstate = "MD502"
+
+
+class InvalidSource(BatchError):
+    """The source of the predictions, its key or its columns do not fit.
+
+    The source is a table, a view or a query; the key is one or more of its columns, never NULL and unique.
+    """
+
+    sqlstate = "MD503"
+
+
+class InvalidSchedule(BatchError):
+    """The schedule is not one that cron knows.
+
+    Five fields in UTC, minute, hour, day of month, month, day of week: '*/15 * * * *' is every quarter of an hour.
+    """
+
+    sqlstate = "MD504"
+
+
+class PredictionsMismatch(BatchError):
+    """The predictions cannot be refreshed as they are.
+
+    drop_predictions(name), and create them again.
+    """
+
+    sqlstate = "MD505"
+
+
+class ScoreConflict(BatchError):
+    """The table that is to be written holds something else, or is being written.
+
+    Name another table, or drop this one.
+    """
+
+    sqlstate = "MD506"
+
+
+class RunLost(BatchError):
+    """The server process of a run ended before the run did.
+
+    The server's log says why; the next run starts anew.
+    """
+
+    sqlstate = "MD507"
+
+
 # --- MD9xx: installation -------------------------------------------------------------------------------------------
 
 

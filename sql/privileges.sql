@@ -19,6 +19,8 @@ BEGIN
             CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_catalog.pg_class c
         WHERE c.relnamespace = 'modeldb'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'i')  -- an identity's sequence goes with its table
     LOOP
         IF object.owner <> 'modeldb_owner'::regrole THEN
             EXECUTE pg_catalog.format('ALTER %s %s OWNER TO modeldb_owner', object.kind, object.name);
@@ -64,6 +66,34 @@ GRANT EXECUTE ON FUNCTION
     modeldb.describe(text), modeldb.cache()
     TO modeldb_user;
 
+-- Batch predictions: whoever predicts may have them made of what that role can read.
+GRANT SELECT ON
+    modeldb.predictions, modeldb.prediction_set, modeldb.prediction_schedule, modeldb.batch_runs, modeldb.score_job
+    TO modeldb_user;
+GRANT EXECUTE ON FUNCTION
+    modeldb._open(text), modeldb._next(refcursor, integer), modeldb._close(refcursor), modeldb._memory(float8[]),
+    modeldb._score(text, text, text[], integer, text, text, boolean), modeldb._score_stored(text),
+    modeldb._fail(json),
+    modeldb._score_statement(text, text, text[], text[], text, text, text),
+    modeldb._create_predictions(text, text, text, text[], text[], text, text, boolean, text),
+    modeldb._register_predictions(
+        text, text, text, boolean, text, text[], text[], text[], text, text, boolean, text),
+    modeldb._predictions(text), modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._who(),
+    modeldb._refresh(text, boolean, text, boolean),
+    modeldb.create_predictions(text, text, text, text, text[], text, text, boolean, text),
+    modeldb.create_predictions(text, text, text, text[], text[], text, text, boolean, text),
+    modeldb.refresh_predictions(text, boolean),
+    modeldb._source(text), modeldb.predict_batch(text, text, text, text, text),
+    modeldb._forget_predictions(text), modeldb._drop_predictions(text, boolean), modeldb.drop_predictions(text, boolean),
+    modeldb._describe_predictions(text), modeldb.describe_predictions(text)
+    TO modeldb_user;
+
+-- modeldb score: each of these asks whether the caller has the rights of the target's owner.
+GRANT EXECUTE ON FUNCTION
+    modeldb._score_begin(oid, text, text, integer, text[], text[], text, text), modeldb._score_snapshot(oid, pg_snapshot),
+    modeldb._score_end(oid, timestamptz, bigint, bigint, text, text)
+    TO modeldb_user;
+
 -- Schedules: modeldb_user makes them for predictions that it owns; modeldb_worker and pg_cron run what is due, no more.
 GRANT EXECUTE ON FUNCTION
     modeldb.schedule_predictions(text, text), modeldb.unschedule_predictions(text),
@@ -91,4 +121,4 @@ GRANT EXECUTE ON FUNCTION
 
 -- modeldb_admin reads everything, weights and smoke rows too, and sets the limits.
 GRANT SELECT ON modeldb.artifact_chunk, modeldb.smoke TO modeldb_admin;
-GRANT UPDATE (max_artifact_bytes) ON modeldb.settings TO modeldb_admin;
+GRANT UPDATE (max_artifact_bytes, keep_runs) ON modeldb.settings TO modeldb_admin;

@@ -56,6 +56,22 @@ def entry(name: str) -> Callable[..., Any]:
         from modeldb.server import rows
 
         return boundary.guard(rows.predict_rows)
+    if name in ("score", "score_stored", "score_statement"):
+        from modeldb.server.batch import statements
+
+        return boundary.guard(getattr(statements, name))
+    if name == "resolve":
+        from modeldb.server.batch import source
+
+        return boundary.guard(source.resolve)
+    if name == "create_predictions":
+        from modeldb.server.batch import create
+
+        return boundary.guard(create.create)
+    if name == "refresh":
+        from modeldb.server.batch import refresh
+
+        return boundary.guard(refresh.refresh)
     from modeldb.server import predict
 
     return predict.ENTRIES[name]

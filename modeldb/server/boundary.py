@@ -26,13 +26,16 @@ def fail(error: ModeldbError, model: str | None = None) -> NoReturn:
 def from_spi(error: Any) -> ModeldbError | None:
     """The modeldb error that SQL run through SPI raised, or None when it is PostgreSQL's own."""
     data: tuple[Any, ...] = getattr(error, "spidata", None) or ()
-    code, detail, hint, *_ = (*data, None, None, None)
-    kind = by_sqlstate(_unpack(code)) if isinstance(code, int) else None
+    _, detail, hint, *_ = (*data, None, None, None)
+    kind = by_sqlstate(sqlstate(error))
     return None if kind is None else kind(str(error).removeprefix(f"{kind.__name__}: "), detail=detail, hint=hint)
 
 
-def _unpack(code: int) -> str:
-    """The five characters of a SQLSTATE that PostgreSQL packed six bits each (MAKE_SQLSTATE in elog.h)."""
+def sqlstate(error: Any) -> str | None:
+    """The SQLSTATE of an error that SPI raised: PostgreSQL packs six bits a character (MAKE_SQLSTATE in elog.h)."""
+    code = (getattr(error, "spidata", None) or (None,))[0]
+    if not isinstance(code, int):
+        return None
     return "".join(chr((code >> 6 * i & 0x3F) + ord("0")) for i in range(5))
 
 

@@ -54,7 +54,7 @@ class Scorer:
         ordinary = True
         for buffer in self.buffers:
             ordinary = buffer.fill(row) and ordinary
-        return ordinary or self._examine(row)
+        return ordinary or self.examine(row)
 
     def execute(self) -> None:
         """Run the model on what the buffers hold."""
@@ -123,7 +123,7 @@ class Scorer:
         """predict_json()."""
         return describe(self.signature, self.model.interpret(self._copies(), 1), *self.name.rsplit("/", 1))
 
-    def _examine(self, row: Sequence[Any]) -> bool:
+    def examine(self, row: Sequence[Any]) -> bool:
         """Look at each value of a row that has something unusual. False when the answer is NULL."""
         for feature, value in zip(self.signature.features, row, strict=True):
             if value is None or (isinstance(value, float) and math.isnan(value)):

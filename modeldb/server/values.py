@@ -14,7 +14,7 @@ from modeldb.errors import MalformedInput, WrongType
 from modeldb.server.backend import ask
 from modeldb.signature import Feature
 
-BOOL, FLOAT8, RECORD, TEXT, JSON, JSONB = 16, 701, 2249, 25, 114, 3802
+BOOL, TEXT, OID, JSON, FLOAT8, NUMERIC, RECORD, JSONB = 16, 25, 26, 114, 701, 1700, 2249, 3802
 
 FIXED = {16: "?", 20: "q", 21: "h", 23: "i", 26: "I", 700: "f", 701: "d"}
 """struct codes of the number types, by oid."""

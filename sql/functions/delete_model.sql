@@ -21,6 +21,7 @@ BEGIN
                 HINT = format('SELECT delete_model(%L, 1) deletes version 1; SELECT delete_model(%1$L, cascade => true) '
                     'deletes the model with all its versions and aliases.', delete_model.model);
         END IF;
+        PERFORM modeldb._check_unstored(delete_model.model, NULL);
         FOR pointing IN SELECT a.alias FROM modeldb.alias a WHERE a.model = delete_model.model ORDER BY a.alias LOOP
             PERFORM modeldb._point(delete_model.model, pointing, NULL, 'drop', NULL);
         END LOOP;

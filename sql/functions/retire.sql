@@ -13,9 +13,28 @@ BEGIN
         RAISE EXCEPTION 'version % of model % is in use: % points at it', the_version, quote_literal(the_model), pointing
             USING ERRCODE = 'MD105', HINT = 'Promote another version first, or drop_alias(model, alias).';
     END IF;
+    PERFORM modeldb._check_unstored(the_model, the_version);
 END
 $$;
-COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS 'Raise MD105 when an alias points at the version, MD102 when there is none.';
+COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS 'Raise MD105 when an alias points at the version or predictions are of it, MD102 when there is none.';
+
+CREATE OR REPLACE FUNCTION modeldb._check_unstored(the_model text, the_version integer) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    holding text;
+BEGIN
+    SELECT string_agg(s.name, ', ' ORDER BY s.name) INTO holding FROM modeldb.prediction_set s
+    WHERE (modeldb._parse(s.model)).model = the_model AND (the_version IS NULL OR s.version = the_version);
+    IF holding IS NOT NULL THEN
+        RAISE EXCEPTION '% of model % is in use: the predictions % are its',
+                coalesce('version ' || the_version, 'a version'), quote_literal(the_model), holding
+            USING ERRCODE = 'MD105', HINT = 'Refresh them to another version with refresh_predictions(name), or drop_predictions(name).';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION modeldb._check_unstored(text, integer) IS
+    'Raise MD105 when batch predictions are of the version, or of any where it is NULL: a restored dump makes them again.';
 
 CREATE OR REPLACE FUNCTION modeldb.retire(model text, version integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -35,4 +54,4 @@ END
 $$;
 COMMENT ON FUNCTION modeldb.retire(text, integer) IS
     'Let a version predict no more (MD106) while it stays in the registry; promote() brings it back. '
-    'Errors: MD101, MD102, MD105 when an alias points at it.';
+    'Errors: MD101, MD102, MD105 when an alias points at it or batch predictions are of it.';

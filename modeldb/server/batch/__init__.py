@@ -1,0 +1,1 @@
+"""Many rows in one statement: rows reach numpy, and predictions PostgreSQL, a chunk of some thousands at a time."""

@@ -1,0 +1,165 @@
+"""From the columns of a source to the inputs of a graph: the SQL that fetches them, and numpy's view of what came.
+
+Numbers come as one float8[][] per input, in PostgreSQL's own memory layout, so that no value is touched on its way;
+texts and the rare tensors of integers and booleans come as JSON, which a C library reads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modeldb.errors import WrongType
+from modeldb.runtime import DTYPES, Array
+from modeldb.server import values
+from modeldb.server.batch.source import Column
+from modeldb.server.records import bind
+from modeldb.signature import Feature, Input, Signature
+
+_HEADER = struct.Struct("=iiIiiii")  # of a two-dimensional array: dimensions, data offset, element type, lengths, bounds
+_LENGTH_WORD = 4  # the length of the whole, which a bytea does not show
+_NO_NULLS = 28  # where the values begin when there is no bitmap: behind the header, aligned to 8
+
+
+@dataclass
+class Part:
+    """One input of the graph for n rows: the values as they came, which were NULL (or None when none), the tensor.
+
+    All are (n, features of the input); what values hold where something was NULL is left open.
+    """
+
+    values: Array
+    missing: Array | None
+    tensor: Array
+
+
+class Numbers:
+    """An input of floating point numbers."""
+
+    sql_type = "float8[]"
+    collected = "modeldb._memory(pg_catalog.array_agg({0}))"
+
+    def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
+        self.entry, self.features = entry, features
+        self.expression = f"ARRAY[{', '.join(map(_number, features, columns))}]::float8[]"
+        rounded = [feature.type == "float4" for feature in features]
+        self.rounded = np.array(rounded) if any(rounded) and entry.dtype == "float64" else None
+
+    def read(self, data: bytes, rows: int) -> Part:
+        width = len(self.features)
+        dimensions, offset, element, *sizes = _HEADER.unpack_from(data)
+        if (dimensions, element, sizes[:2]) != (2, values.FLOAT8, [rows, width]):
+            raise AssertionError(f"an array of {sizes[:2]} came where {[rows, width]} were asked for")
+        missing = None
+        if not offset:
+            found = np.frombuffer(data, np.float64, rows * width, _NO_NULLS).reshape(rows, width)
+        else:
+            bits = np.frombuffer(data, np.uint8, (rows * width + 7) // 8, _NO_NULLS)
+            present = np.unpackbits(bits, count=rows * width, bitorder="little").astype(bool)
+            found = np.full(rows * width, np.nan)
+            found[present] = np.frombuffer(data, np.float64, int(present.sum()), offset - _LENGTH_WORD)
+            found, missing = found.reshape(rows, width), ~present.reshape(rows, width)
+        tensor = np.array(found, dtype=DTYPES[self.entry.dtype])  # a copy: the bytes are not aligned
+        if self.rounded is not None:
+            np.copyto(tensor, tensor.astype(np.float32), where=self.rounded)
+        return Part(found, missing, tensor)
+
+
+class Texts:
+    """An input of strings."""
+
+    sql_type = "text[]"
+    collected = "pg_catalog.to_json(pg_catalog.array_agg({0}))::text"
+
+    def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
+        self.entry, self.features = entry, features
+        self.expression = f"ARRAY[{', '.join(f's.{column.quoted}::text' for column in columns)}]"
+
+    def read(self, data: str, rows: int) -> Part:
+        found = np.empty((rows, len(self.features)), dtype=object)
+        found[:] = orjson.loads(data)
+        missing = found == None  # noqa: E711  (element by element)
+        if not missing.any():
+            return Part(found, None, found)
+        tensor = found.copy()
+        for at, feature in enumerate(self.features):
+            tensor[missing[:, at], at] = feature.missing or ""
+        return Part(found, missing, tensor)
+
+
+class Whole:
+    """An input of integers or booleans, which has nothing for a missing value: zero stands in until it is judged."""
+
+    sql_type = "json"
+    collected = "pg_catalog.json_agg({0})::text"
+
+    def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
+        self.entry, self.features = entry, features
+        self.expression = f"pg_catalog.json_build_array({', '.join(f's.{column.quoted}' for column in columns)})"
+
+    def read(self, data: str, rows: int) -> Part:
+        found = np.empty((rows, len(self.features)), dtype=object)
+        found[:] = orjson.loads(data)
+        missing = found == None  # noqa: E711  (element by element)
+        tensor = np.zeros(found.shape, dtype=DTYPES[self.entry.dtype])
+        for at, feature in enumerate(self.features):
+            tensor[:, at] = [_or_zero(feature, value) for value in found[:, at]]
+        return Part(found, missing if missing.any() else None, tensor)
+
+
+def _or_zero(feature: Feature, value: Any) -> Any:
+    """The value, or zero for one that the feature cannot have, on which judgement is passed later."""
+    try:
+        return 0 if value is None else values.converter(feature)(value)
+    except WrongType:
+        return 0
+
+
+def inputs(signature: Signature, columns: Sequence[Column]) -> list[Numbers | Texts | Whole]:
+    """One reader per input of the graph. Raises MissingFeature (MD202) and WrongType (MD203)."""
+    positions = bind(signature.features, [column.name for column in columns])
+    bound = [columns[position] for position in positions]
+    for feature, column in zip(signature.features, bound, strict=True):
+        _check_type(feature, column)
+    found: list[Numbers | Texts | Whole] = []
+    for entry in signature.inputs:
+        kind = Texts if entry.dtype == "string" else Numbers if entry.dtype.startswith("float") else Whole
+        features = [signature.features[position] for position in entry.features]
+        found.append(kind(entry, features, [bound[position] for position in entry.features]))
+    return found
+
+
+def bound_columns(signature: Signature, columns: Sequence[Column]) -> list[Column]:
+    """The columns that the features are bound to, in the order of the features."""
+    return [columns[position] for position in bind(signature.features, [column.name for column in columns])]
+
+
+def _check_type(feature: Feature, column: Column) -> None:
+    base = values.base_type(column.oid)
+    number, like_number = feature.type != "text", base in values.FIXED or base == values.NUMERIC
+    if values.reader(base) is None or number != like_number:
+        raise WrongType(
+            f"feature {feature.name!r} is {feature.type}, its column {column.type}",
+            hint="Cast the column in a query, and give that as the source.",
+        )
+
+
+def _number(feature: Feature, column: Column) -> str:
+    through = {values.BOOL: "::int4", values.OID: "::int8"}.get(values.base_type(column.oid), "")
+    return f"s.{column.quoted}{through}::float8"
+
+
+def row(parts: Sequence[Part], readers: Sequence[Any], at: int, count: int) -> list[Any]:
+    """The features' values of one row as a single prediction gets them: None for NULL."""
+    found: list[Any] = [None] * count
+    for part, reader in zip(parts, readers, strict=True):
+        for column, position in enumerate(reader.entry.features):
+            if part.missing is None or not part.missing[at, column]:
+                value = part.values[at, column]
+                found[position] = value.item() if isinstance(value, np.generic) else value
+    return found

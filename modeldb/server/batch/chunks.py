@@ -1,0 +1,89 @@
+"""A source, read some thousand rows at a time by one cursor: constant memory, whatever its size.
+
+FETCH gives rows; an aggregate over them gives one value per column, which is all that reaches Python. What is carried
+along to the result (keys and other columns) stays text, an array literal that Python does not look into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plpy
+
+from modeldb.server.backend import ask, refuse_parallel
+from modeldb.server.batch.binding import Part
+from modeldb.server.batch.source import Column
+
+MOST_ROWS, LEAST_ROWS, VALUES = 5000, 100, 150_000
+
+
+@dataclass
+class Chunk:
+    """n rows: array literals of the columns that are carried along, the inputs, and the hashes of the features."""
+
+    rows: int
+    kept: list[str]
+    filled: list[int]
+    parts: list[Part]
+    hashes: str | None
+
+
+def chunk_rows(features: int) -> int:
+    """So many rows that the values of a chunk are some hundred thousand, or a megabyte."""
+    return max(LEAST_ROWS, min(MOST_ROWS, VALUES // max(features, 1)))
+
+
+def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Sequence[Column]) -> Iterator[Chunk]:
+    """The rows of a source in chunks. ``hashed``: the columns to hash; none: no hashes."""
+    refuse_parallel()
+    fields = [(f"s.{c.quoted}" + ("" if c.collects else "::text"), c.bare_type if c.collects else "text") for c in kept]
+    fields += [(reader.expression, reader.sql_type) for reader in readers]
+    if hashed:
+        fields.append((features_hash(hashed), "int8"))
+    names = [f"c{i}" for i in range(len(fields))]
+    query = ", ".join(f"{field} AS {name}" for (field, _), name in zip(fields, names, strict=True))
+    cursor = ask("SELECT modeldb._open($1) AS name", ["text"], [f"SELECT {query} FROM {source} AS s"])[0]["name"]
+    plan = _collector(names, [kind for _, kind in fields], len(kept), readers)
+    size = chunk_rows(sum(len(reader.features) for reader in readers))
+    while True:
+        row = plpy.execute(plan, [cursor, size])[0]
+        if row["n"]:
+            yield _chunk(row, names, len(kept), readers)
+        if row["n"] < size:
+            break
+    # Not in a finally clause: where the statement wants no more rows, the generator is closed at a time when plpy must
+    # not be called. Then the transaction's end closes the cursor.
+    ask("SELECT modeldb._close($1)", ["refcursor"], [cursor])
+
+
+def features_hash(columns: Sequence[Column]) -> str:
+    """SQL for a 64-bit hash of what a model reads of a row of s."""
+    return f"pg_catalog.hash_record_extended(ROW({', '.join(f's.{column.quoted}' for column in columns)}), 0)"
+
+
+def _collector(names: Sequence[str], kinds: Sequence[str], kept: int, readers: Sequence[Any]) -> Any:
+    """The plan that fetches a chunk and makes one value of each of its columns."""
+    parts = ["pg_catalog.count(*) AS n"]
+    for name in names[:kept]:
+        parts += [f"pg_catalog.array_agg({name})::text AS {name}", f"pg_catalog.count({name}) AS {name}_n"]
+    for name, reader in zip(names[kept:], readers, strict=False):
+        parts.append(f"{reader.collected.format(name)} AS {name}")
+    if len(names) > kept + len(readers):
+        parts.append(f"pg_catalog.array_agg({names[-1]})::text AS {names[-1]}")
+    fields = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+    query = f"SELECT {', '.join(parts)} FROM modeldb._next($1, $2) AS fetched ({fields})"
+    return plpy.prepare(query, ["refcursor", "integer"])
+
+
+def _chunk(row: Any, names: Sequence[str], kept: int, readers: Sequence[Any]) -> Chunk:
+    inputs = zip(readers, names[kept:], strict=False)
+    hashes = row[names[-1]] if len(names) > kept + len(readers) else None
+    return Chunk(
+        rows=row["n"],
+        kept=[row[name] for name in names[:kept]],
+        filled=[row[f"{name}_n"] for name in names[:kept]],
+        parts=[reader.read(row[name], row["n"]) for reader, name in inputs],
+        hashes=hashes,
+    )

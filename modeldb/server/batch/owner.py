@@ -1,0 +1,32 @@
+"""Work as another role, which code that runs there cannot get out of.
+
+This is what PostgreSQL does when a materialized view is refreshed or an index made of an expression: within such a
+section SET ROLE and SET SESSION AUTHORIZATION are refused, so that functions in somebody's query have that somebody's
+rights and never those of the superuser or the worker who happens to run it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_postgres = ctypes.PyDLL(None)
+_LOCAL_USERID_CHANGE, _RESTRICTED_OPERATION = 1, 2  # miscadmin.h
+
+
+@contextmanager
+def acting_as(role: int, *, restricted: bool = True) -> Iterator[None]:
+    """Let the block run with the rights of a role, given by oid.
+
+    restricted: also refuse temporary tables and what else could outlive the block. REFRESH MATERIALIZED VIEW restricts
+    the view's query by itself and needs a temporary table besides. An error restores the role too.
+    """
+    user, context = ctypes.c_uint(), ctypes.c_int()
+    _postgres.GetUserIdAndSecContext(ctypes.byref(user), ctypes.byref(context))
+    flags = _LOCAL_USERID_CHANGE | (_RESTRICTED_OPERATION if restricted else 0)
+    _postgres.SetUserIdAndSecContext(ctypes.c_uint(role), context.value | flags)
+    try:
+        yield
+    finally:
+        _postgres.SetUserIdAndSecContext(user, context.value)

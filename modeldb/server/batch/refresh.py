@@ -1,0 +1,151 @@
+"""A run: predictions are brought up to date by one version, in one transaction, and the run is recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import plpy
+
+from modeldb.errors import InvalidSource, MissingPrivilege, ModeldbError, PredictionsMismatch
+from modeldb.server import boundary
+from modeldb.server.backend import refuse_parallel
+from modeldb.server.batch import incremental, results, scoring, statements, stored
+from modeldb.server.batch.owner import acting_as
+from modeldb.server.batch.stored import Predictions
+
+_ENDS_THE_SESSION = ("57014", "57P01", "57P02", "57P03", "57P05")  # cancelled, shut down: not a failure of the run
+_NOT_UNIQUE = ("23505", "21000")  # a duplicate key, and one of two rows of the same INSERT ... ON CONFLICT
+
+_MAY = """
+    SELECT pg_has_role(modeldb._who(), $1, 'USAGE') OR pg_has_role(modeldb._who(), 'modeldb_worker', 'USAGE') AS may,
+        modeldb._who() AS who"""
+_RECORD = """
+    INSERT INTO modeldb.batch_runs (predictions, model, version, runner, run_by, started_at, finished_at, rows, scored,
+        rows_per_second, error, sqlstate)
+    VALUES ($1, $2, $3, $4, modeldb._who(), clock_timestamp() - make_interval(secs => $5), clock_timestamp(), $6, $7,
+        $7 / nullif($5, 0), $8, $9)
+    RETURNING id, predictions, model, version, runner, run_by, started_at::text, finished_at::text, rows, scored,
+        rows_per_second, error, sqlstate"""
+_FORGET = """
+    DELETE FROM modeldb.batch_runs WHERE predictions = $1 AND id <= (
+        SELECT r.id FROM modeldb.batch_runs r WHERE r.predictions = $1
+        ORDER BY r.id DESC OFFSET (SELECT keep_runs FROM modeldb.settings) LIMIT 1)"""
+
+
+def refresh(name: str, full: bool, runner: str, raises: bool) -> dict[str, Any]:
+    """The body of _refresh(): a row of batch_runs. raises: let an error through instead of recording it."""
+    refuse_parallel()
+    predictions = stored.lock(name)
+    run = Run(predictions)
+    run.check_privilege()
+    started, before = time.monotonic(), scoring.scored
+    try:
+        with plpy.subtransaction():
+            rows = run.execute(full=full)
+    except (ModeldbError, plpy.SPIError) as error:
+        if raises or _sqlstate(error) in _ENDS_THE_SESSION:
+            raise run.explained(error) from None
+        return run.failed(run.explained(error), runner, time.monotonic() - started)
+    return run.record(runner, time.monotonic() - started, rows, scoring.scored - before)
+
+
+class Run:
+    """One run of predictions that are locked."""
+
+    def __init__(self, predictions: Predictions) -> None:
+        self.predictions = predictions
+        self.version = predictions.version
+
+    def check_privilege(self) -> None:
+        """Raise MissingPrivilege (MD907) unless the caller has the rights of the owner, or is a worker."""
+        self.owner = stored.owner(self.predictions)
+        [found] = plpy.execute(plpy.prepare(_MAY, ["oid"]), [self.owner["owner"]])
+        if not found["may"]:
+            raise MissingPrivilege(
+                f"role {found['who']!r} may not refresh the predictions {self.predictions.name}",
+                hint="Their owner may, and the members of that role.",
+            )
+
+    def execute(self, *, full: bool) -> int:
+        """Do it, with the rights of the owner; the number of rows. Raises PredictionsMismatch (MD505)."""
+        p = self.predictions
+        until = incremental.complete_until(p.complete_until)
+        with acting_as(self.owner["owner"]):
+            _, version, signature = statements.route(p.model)
+        self.version = version
+        if (shape := results.shape(signature)) != p.shape:
+            raise PredictionsMismatch(
+                f"the predictions have {_and(p.shape)}, version {version} of the model gives {_and(shape)}"
+            )
+        self._keep("version = $2, scored_at = clock_timestamp()", ["integer"], [version])
+        if p.incremental:
+            with acting_as(self.owner["owner"]):
+                rows = incremental.Update(p, signature, version).run(full=full or version != p.version)
+        else:
+            rows = self._refresh_view()
+        self._keep("rows = $2, complete_until = $3::timestamptz", ["bigint", "text"], [rows, until])
+        return rows
+
+    def _refresh_view(self) -> int:
+        before, how = scoring.scored, "CONCURRENTLY " if self.owner["populated"] else ""
+        with acting_as(self.owner["owner"], restricted=False):
+            plpy.execute(f"REFRESH MATERIALIZED VIEW {how}{self.predictions.stored}")
+        return scoring.scored - before
+
+    def _keep(self, assignments: str, types: list[str], values: list[Any]) -> None:
+        query = f"UPDATE modeldb.prediction_set SET {assignments} WHERE name = $1"
+        plpy.execute(plpy.prepare(query, ["text", *types]), [self.predictions.name, *values])
+
+    def explained(self, error: Any) -> Any:
+        """The error as modeldb's own, where it is one or can be put in its words."""
+        if isinstance(error, ModeldbError):
+            return error
+        if known := boundary.from_spi(error):
+            return known
+        if _sqlstate(error) in _NOT_UNIQUE:
+            return InvalidSource(
+                f"the key ({', '.join(self.predictions.key)}) is not unique in the source",
+                detail=(getattr(error, "spidata", None) or (None, None))[1],
+                hint="Create the predictions with more columns as the key, or with a query that has one row for each.",
+            )
+        return error
+
+    def failed(self, error: Any, runner: str, seconds: float) -> dict[str, Any]:
+        """Warn, and record the error; what was predicted before stays."""
+        known = error if isinstance(error, ModeldbError) else ModeldbError(str(error), hint="")
+        plpy.warning(
+            f"the predictions {self.predictions.name} stay as they were: {known.message}",
+            detail=known.detail or "",
+            hint=known.hint or "",
+        )
+        text = "\n".join(part for part in (known.message, known.detail and f"DETAIL: {known.detail}") if part)
+        return self.record(runner, seconds, None, None, text, _sqlstate(error))
+
+    def record(
+        self,
+        runner: str,
+        seconds: float,
+        rows: int | None,
+        scored: int | None,
+        error: str | None = None,
+        sqlstate: str | None = None,
+    ) -> dict[str, Any]:
+        """Write the run to batch_runs, and forget the oldest beyond settings.keep_runs; the run's row."""
+        types = ["text", "text", "integer", "text", "float8", "bigint", "bigint", "text", "text"]
+        p = self.predictions
+        values = [p.name, p.model, self.version, runner, seconds, rows, scored, error, sqlstate]
+        [row] = plpy.execute(plpy.prepare(_RECORD, types), values)
+        plpy.execute(plpy.prepare(_FORGET, ["text"]), [p.name])
+        return dict(row)
+
+
+def _sqlstate(error: Any) -> str:
+    """The SQLSTATE of an error of ours or of SPI's."""
+    if isinstance(error, ModeldbError):
+        return error.sqlstate
+    return str(getattr(error, "sqlstate", None) or boundary.sqlstate(error) or "XX000")
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(names)

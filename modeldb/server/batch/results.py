@@ -1,0 +1,121 @@
+"""From a graph's outputs to array literals, one per column of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modeldb.errors import NoProbabilities, NotANumber, UnknownClass
+from modeldb.runtime import Array
+from modeldb.server.scorer import Scorer
+from modeldb.signature import Signature, class_text
+
+
+@dataclass
+class Answers:
+    """What a model says of n rows; None for what its task does not have.
+
+    numbers: (n,) float64. labels: n texts. probabilities: (n,) float64, of the label or of the class asked for.
+    """
+
+    numbers: Array | None
+    labels: Sequence[str] | None
+    probabilities: Array | None
+
+
+def shape(signature: Signature) -> list[str]:
+    """Which of prediction, label and probability a model's predictions have. Raises NotANumber (MD207)."""
+    if signature.targets != 1:
+        raise NotANumber(
+            f"the model predicts {signature.targets} values per row", hint="Select predict_json(model, row)."
+        )
+    label, classified = signature.outputs, signature.task == "classification"
+    there = {"prediction": signature.numeric, "label": classified, "probability": bool(label.probabilities)}
+    return [name for name, has in there.items() if has]
+
+
+def class_position(scorer: Scorer, name: str | None) -> int | None:
+    """The position of the class whose probability is wanted. Raises NoProbabilities (MD208), UnknownClass (MD209)."""
+    if name is None:
+        return None
+    if scorer.signature.outputs.probabilities is None:
+        raise NoProbabilities(f"the model is a {scorer.signature.task} and gives no probabilities")
+    if name not in scorer.class_positions:
+        known = ", ".join(list(scorer.class_positions)[:50])
+        raise UnknownClass(f"there is no class {name!r}", hint=f"The classes are: {known}.")
+    return scorer.class_positions[name]
+
+
+def interpret(signature: Signature, raw: dict[str, Any], rows: int, wanted: int | None) -> Answers:
+    """The graph's outputs for n rows. wanted: the position of the class whose probability is asked for."""
+    names = signature.outputs
+    if names.value is not None:
+        return Answers(np.asarray(raw[names.value], dtype=np.float64).reshape(rows), None, None)
+    if signature.task != "classification":
+        return Answers(np.asarray(raw[names.label or ""], dtype=np.float64).reshape(rows), None, None)
+    matrix = None
+    if names.probabilities is not None:
+        matrix = np.asarray(raw[names.probabilities], dtype=np.float64).reshape(rows, -1)
+    positions = _positions(signature, raw, matrix, rows)
+    texts = np.array([class_text(label) for label in signature.classes or ()], dtype=object)
+    numbers = np.array(signature.classes, dtype=np.float64)[positions] if signature.numeric else None
+    probabilities = None
+    if matrix is not None:
+        probabilities = matrix[np.arange(rows), positions] if wanted is None else matrix[:, wanted]
+    return Answers(numbers, texts[positions].tolist(), probabilities)
+
+
+def _positions(signature: Signature, raw: dict[str, Any], matrix: Array | None, rows: int) -> Array:
+    """(n,) int64: where the labels stand in the signature's classes."""
+    names = signature.outputs
+    if names.label is None:
+        assert matrix is not None
+        return matrix.argmax(axis=1)
+    labels = np.asarray(raw[names.label]).reshape(rows)
+    if names.label_index:
+        return labels.astype(np.int64)
+    known = {label: position for position, label in enumerate(signature.classes or ())}
+    return np.array([known[label] for label in labels.tolist()], dtype=np.int64)
+
+
+def numbers_literal(found: Array, answered: Array | None) -> str:
+    """A float8[] literal. answered: (n,) boolean, which rows there are answers of; the others get NULL."""
+    if np.isfinite(found).all():
+        spread = found if answered is None else _spread(found, answered)
+        return "{" + orjson.dumps(np.ascontiguousarray(spread), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode() + "}"
+    texts = np.array([_number_text(value) for value in found.tolist()], dtype=object)
+    return "{" + ",".join(texts if answered is None else _spread(texts, answered)) + "}"
+
+
+def _number_text(value: float) -> str:
+    if value != value:
+        return "NaN"
+    return repr(value) if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"
+
+
+def texts_literal(found: Sequence[str | None], answered: Array | None) -> str:
+    """A text[] literal."""
+    quoted = [_quoted(text) for text in found]
+    if answered is not None:
+        quoted = _spread(np.array(quoted, dtype=object), answered).tolist()
+    return "{" + ",".join(quoted) + "}"
+
+
+def _spread(found: Array, answered: Array) -> Array:
+    """The answers in the places of the rows that have one; NaN, which JSON writes as null, or NULL in the others."""
+    spread = np.full(len(answered), np.nan if found.dtype == np.float64 else "NULL", dtype=found.dtype)
+    spread[answered] = found
+    return spread
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str | None) -> str:
+    """An element of an array literal."""
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,93 @@
+"""The SQL around the set-returning function: array literals become columns of the right types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from modeldb.errors import ModeldbError
+from modeldb.server import boundary
+from modeldb.server.backend import ask
+from modeldb.server.batch import results, scoring, source
+from modeldb.server.batch.source import Column, literal
+from modeldb.signature import Signature
+
+TYPES = {"prediction": "float8", "label": "text", "probability": "float8", "error": "text"}
+
+
+def select(call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed: bool = False) -> str:
+    """A SELECT of the columns that the rows of a call of _score() hold: kept, outputs, and features_hash if hashed."""
+    fields = []
+    for position, column in enumerate(kept, 1):
+        if column.collects:
+            fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{column.type}[]) AS {column.quoted}")
+        else:
+            fields.append(
+                f"pg_catalog.unnest((c).kept_values[{position}]::text[])::{column.type} AS {column.quoted}"
+            )
+    fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
+    if hashed:
+        fields.append("pg_catalog.unnest((c).hash::int8[]) AS features_hash")
+    # OFFSET 0 keeps the function from being called once per field.
+    return (
+        f"SELECT {', '.join(fields)}\nFROM (SELECT {call} AS c OFFSET 0) AS chunks\n"
+        "WHERE (c).failure IS NULL OR modeldb._fail((c).failure)"
+    )
+
+
+def array(names: Sequence[str]) -> str:
+    """A text[] in SQL."""
+    return f"ARRAY[{', '.join(map(literal, names))}]::text[]"
+
+
+def call(task: scoring.Task) -> str:
+    """The call of _score() for a task."""
+    arguments = [literal(task.model), literal(task.source), array(task.kept), str(task.key), literal(task.label)]
+    arguments += [literal(task.on_error), str(task.hashed).lower()]
+    return f"modeldb._score({', '.join(arguments)})"
+
+
+def route(model: str) -> tuple[str, int, Signature]:
+    """Name, version and signature that a reference means now, to the current role. Raises MD101 to MD106."""
+    found = ask("SELECT model, version, signature FROM modeldb._route($1)", ["text"], [model])[0]
+    return found["model"], found["version"], Signature.from_json(orjson.loads(found["signature"]))
+
+
+def score_statement(
+    model: str, given: str, key: list[str], columns: list[str], label: str | None, on_error: str, condition: str | None
+) -> str:
+    """The body of _score_statement()."""
+    try:
+        _, _, signature = route(model)
+        where = given if condition is None else f"(SELECT s.* FROM {given} AS s WHERE {condition})"
+        kept = [*key, *columns]
+        task = scoring.Task(model, where, kept, len(key), label, on_error)
+        outputs = results.shape(signature) + (["error"] if on_error == "null" else [])
+        found = source.pick(source.columns(given), kept, "the key or the columns")
+        return select(call(task), found, outputs)
+    except ModeldbError as error:
+        boundary.fail(error, model)
+
+
+def score(*task: Any) -> Iterator[scoring.Row]:
+    """The body of _score()."""
+    return scoring.guarded(scoring.Task(*task))
+
+
+def score_stored(predictions: str) -> Iterator[scoring.Row]:
+    """The body of _score_stored()."""
+    query = """SELECT model, version, source, key, columns, class, on_error
+               FROM modeldb.prediction_set WHERE name OPERATOR(pg_catalog.=) $1"""
+    [row] = ask(query, ["text"], [predictions])
+    return scoring.guarded(pinned(row))
+
+
+def pinned(row: Any) -> scoring.Task:
+    """What a row of prediction_set asks for, of the version that it holds."""
+    model = str(row["model"]).partition("@")[0].partition("/")[0]
+    kept = [*row["key"], *row["columns"]]
+    return scoring.Task(
+        f"{model}/{row['version']}", row["source"], kept, len(row["key"]), row["class"], row["on_error"]
+    )

@@ -1,0 +1,64 @@
+"""The row of prediction_set, as the functions that work on it have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plpy
+
+from modeldb.errors import PredictionsMismatch, UnknownPredictions
+from modeldb.server.backend import refuse_parallel
+from modeldb.server.batch.source import quote
+
+RESERVED = ("prediction", "label", "probability", "error", "model", "model_version", "scored_at", "features_hash")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What create_predictions() was told, and the state that the last run left. Relations are qualified and quoted."""
+
+    name: str
+    stored: str
+    source: str
+    model: str
+    key: list[str]
+    columns: list[str]
+    shape: list[str]
+    label: str | None
+    on_error: str
+    incremental: bool
+    changed_at: str | None
+    version: int | None
+    rows: int | None
+    complete_until: str | None
+
+    @property
+    def kept(self) -> list[str]:
+        return [*self.key, *self.columns]
+
+    def same_key(self, left: str, right: str) -> str:
+        """SQL: two aliases have the same key."""
+        return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in self.key)
+
+
+def lock(name: str) -> Predictions:
+    """The predictions of a name, locked against other runs until the transaction ends. Raises UnknownPredictions."""
+    refuse_parallel()
+    query = """SELECT name, stored, source, model, key, columns, shape, class AS label, on_error, incremental, changed_at,
+                   version, rows, complete_until::text
+               FROM modeldb.prediction_set WHERE name = $1 FOR UPDATE"""
+    found = plpy.execute(plpy.prepare(query, ["text"]), [name])
+    if not found:
+        raise UnknownPredictions(f"there are no predictions {name!r}")
+    return Predictions(**found[0])
+
+
+def owner(predictions: Predictions) -> Any:
+    """{"owner": oid, "populated": whether it was ever filled} of what is stored. Raises PredictionsMismatch (MD505)."""
+    query = """SELECT relowner::bigint AS owner, relispopulated AS populated FROM pg_class
+               WHERE oid = to_regclass($1)"""
+    found = plpy.execute(plpy.prepare(query, ["text"]), [predictions.stored])
+    if not found:
+        raise PredictionsMismatch(f"{predictions.stored}, where the predictions are stored, was dropped or renamed")
+    return found[0]
