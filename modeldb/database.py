@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from modeldb.batch import Batch
 from modeldb.errors import ConnectionFailed, MissingPrivilege, ModeldbError, NotInstalled, by_sqlstate
 from modeldb.registry import Registry
 from modeldb.score.client import Scoring
@@ -18,7 +19,7 @@ from modeldb.score.client import Scoring
 _MISSING = {"42883", "3F000", "42P01"}  # undefined function, schema, table
 
 
-class Database(Registry, Scoring):
+class Database(Registry, Batch, Scoring):
     """The registry and the predictions of one database; made by ``modeldb.connect``.
 
     Each call is a transaction of its own; with a Connection given to ``connect``, all are part of the caller's.

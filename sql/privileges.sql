@@ -102,7 +102,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT USAGE ON SCHEMA modeldb TO modeldb_worker;
 GRANT EXECUTE ON FUNCTION
     modeldb._run_scheduled(text, text), modeldb._due(), modeldb._attempt(text), modeldb._take_back_attempt(text),
-    modeldb._fail_scheduled(text, text, text)
+    modeldb._fail_scheduled(text, text, text, text)
     TO modeldb_worker;
 GRANT modeldb_worker TO modeldb_cron;
 GRANT EXECUTE ON FUNCTION modeldb._cron_ready(), modeldb._cron_job(text), modeldb._cron_command(text) TO modeldb_cron;

@@ -20,3 +20,6 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- Incremental predictions ask when the oldest transaction began, and schedules whether pg_cron is at work.
+GRANT pg_read_all_stats TO modeldb_owner;

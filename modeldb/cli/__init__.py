@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modeldb.cli import databases, models, predictions, registering, score, servers, worker
+from modeldb.cli import batch, databases, models, predictions, registering, score, servers, worker
 from modeldb.cli.app import main
 
 __all__ = ["main"]
 
-for topic in (servers, databases, registering, models, predictions, score, worker):
+for topic in (servers, databases, registering, models, predictions, batch, score, worker):
     for command in topic.COMMANDS:
         main.add_command(command)

@@ -21,7 +21,7 @@ GROUPS = {
     "The private PostgreSQL": ("up", "down", "status", "psql"),
     "A database": ("install", "doctor", "demo"),
     "Models": ("register", "list", "show", "promote", "rollback", "configure", "retire", "delete"),
-    "Predictions": ("predict", "score", "worker"),
+    "Predictions": ("predict", "predictions", "score", "worker"),
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
@@ -19,29 +21,62 @@ from modeldb.score.target import Job
 from modeldb.score.task import Progress, Report, Scored, Task
 
 
+_ROUTE = "SELECT model, version, pg_catalog.clock_timestamp() AS began FROM modeldb._route(%s)"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """When a run began, by this machine's monotonic clock and by the server's, and whom it tells of its progress."""
+
+    started: float
+    at: datetime
+    report: Report
+
+
 def run(engine: Engine, task: Task, report: Report) -> Scored:
     """Score a table into another one. Raises what db.score() says."""
+    started = time.monotonic()
     with translated(task.key), sessions(engine, 1) as [main]:
         found = source.find(main, task.table)
         name = target.target_name(main, task.into)
         claim(main, name)
-        [route] = rows(main, "SELECT model, version FROM modeldb._route(%s)", [task.model])
-        job = target.find(main, name, task, found, route["version"])
-        if job is None:
-            job = target.create(main, target.new_job(task, found, route["version"], name))
-        elif job.version != route["version"]:
-            note = f"{task.model} means version {route['version']} by now; the run goes on with {job.pinned}"
-            report(Progress("preparing", note=note))
-        return Run(engine, main, job, found, task, report).finish()
+        [route] = rows(main, _ROUTE, [task.model])
+        wanted = target.new_job(task, found, route["version"], name)
+        job = target.find(main, wanted)
+        if job is not None:
+            await_stragglers(main, name)
+            if job.version != wanted.version:
+                note = f"{task.model} means version {wanted.version} by now; the run goes on with {job.pinned}"
+                report(Progress("preparing", note=note))
+        with sessions(engine, task.jobs) as workers:
+            job = _ready(workers, job or wanted)
+            return Run(main, workers, job, found, Begun(started, route["began"], report)).finish()
+
+
+def _ready(workers: Sequence[Session], job: Job) -> Job:
+    """Create the target if it is not there, while the other backends load what they need to score."""
+    for worker in workers:
+        join(worker, job.target)
+        worker.execute("SET synchronous_commit = off")  # the last commit, which is waited for, comes after all others
+    with ThreadPoolExecutor(len(workers)) as pool:
+        first = pool.submit(target.create if not job.relation else _load, workers[0], job)
+        loading = [pool.submit(_load, worker, job) for worker in workers[1:]]
+        made = first.result()
+        for future in loading:
+            future.result()
+    return made
+
+
+def _load(worker: Session, job: Job) -> Job:
+    job.statement(worker, None)
+    return job
 
 
 class Run:
     """One attempt at a job. ``main`` holds the claim on the target, and the transaction of the snapshot."""
 
-    def __init__(self, engine: Engine, main: Session, job: Job, source: Source, task: Task, report: Report) -> None:
-        self.engine, self.main, self.job, self.source, self.task, self.report = engine, main, job, source, task, report
-        self.began: datetime = one(main, "SELECT pg_catalog.clock_timestamp()")
-        self.started = time.monotonic()
+    def __init__(self, main: Session, workers: Sequence[Session], job: Job, source: Source, begun: Begun) -> None:
+        self.main, self.workers, self.job, self.source, self.begun = main, workers, job, source, begun
         self.scored = self.blocks = self.total = 0
 
     def finish(self) -> Scored:
@@ -51,19 +86,14 @@ class Run:
         except BaseException as error:
             self._record_failure(error)
             raise
-        seconds = time.monotonic() - self.started
+        seconds = time.monotonic() - self.begun.started
         return Scored(self.job.target, self.job.pinned, rows, self.scored, seconds, self.job.snapshot is not None)
 
     def _complete(self) -> int:
         if self.job.snapshot is not None:
             self._tell("preparing")
-            await_stragglers(self.main, self.job.target)
             self._unique_rows()
-        with sessions(self.engine, self.task.jobs) as workers:
-            for worker in workers:
-                join(worker, self.job.target)
-                worker.execute("SET synchronous_commit = off")  # the last commit, which is waited for, comes after all
-            remainder = self._score(workers)
+        remainder = self._score()
         self._tell("indexing")
         return self._conclude(remainder)
 
@@ -75,14 +105,14 @@ class Run:
             target.delete_repeated(self.main, self.job)
             target.ensure_key(self.main, self.job)
 
-    def _score(self, workers: list[Session]) -> resume.Remainder:
+    def _score(self) -> resume.Remainder:
         with self._snapshot() as exported:
             sizes = source.leaf_sizes(self.main, self.source)
             self.total = sum(sizes)
-            remainder = resume.settle(workers[0], self.job, self.source, exported)
+            remainder = resume.settle(self.workers[0], self.job, self.source, exported)
             self._tell("scoring", remainder.note)
-            parts = source.parts(sizes, self.task.jobs)
-            Parts(self.job, exported, remainder.condition, parts).run(workers, self._part_done)
+            parts = source.parts(sizes, len(self.workers))
+            Parts(self.job, exported, remainder.condition, parts).run(self.workers, self._part_done)
         return remainder
 
     @contextmanager
@@ -117,11 +147,11 @@ class Run:
         self._tell("scoring")
 
     def _tell(self, phase: str, note: str = "") -> None:
-        seconds = time.monotonic() - self.started
-        self.report(Progress(phase, self.scored, self.blocks, self.total, seconds, note))
+        seconds = time.monotonic() - self.begun.started
+        self.begun.report(Progress(phase, self.scored, self.blocks, self.total, seconds, note))
 
     def _record(self, rows: int | None, error: str | None, sqlstate: str | None) -> None:
-        values = [self.job.relation, self.began, rows, self.scored, error, sqlstate]
+        values = [self.job.relation, self.begun.at, rows, self.scored, error, sqlstate]
         self.main.execute("SELECT modeldb._score_end(%s, %s, %s, %s, %s, %s)", values)
 
     def _record_failure(self, error: BaseException) -> None:

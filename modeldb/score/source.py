@@ -11,9 +11,7 @@ import psycopg
 from modeldb.errors import InvalidSource
 from modeldb.score.sessions import Session, rows
 
-PART_BLOCKS = 1000
-LEAST_BLOCKS = 8
-PARTS_PER_JOB = 8  # so that the jobs end at about the same time
+MOST_BLOCKS, LEAST_BLOCKS = 2000, 64  # 16 MB, and as much as makes beginning a transaction a trifle
 
 _FIND = """
     SELECT c.oid, pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS name, c.relkind::text AS kind
@@ -99,15 +97,16 @@ def _check_leaf(source: Source, leaf: dict[str, Any]) -> None:
 
 
 def parts(sizes: Sequence[int], jobs: int) -> Iterator[Part]:
-    """Parts of about the same number of blocks, for leaves of these sizes.
+    """Parts for leaves of these sizes; ever smaller ones, so that the jobs end at about the same time.
 
     A part is one range of block numbers in all leaves at once, which leaves the choice of leaves to the planner, and
     row security and privileges to the table that was named.
     """
-    wanted = max(LEAST_BLOCKS, min(PART_BLOCKS, -(-sum(sizes) // (jobs * PARTS_PER_JOB))))
-    first, end = 0, max(sizes, default=0)
+    first, end, remaining = 0, max(sizes, default=0), sum(sizes)
     while first < end:
         alive = [size for size in sizes if size > first]
-        last = first + max(1, wanted // len(alive))
-        yield Part(first, last, sum(min(size, last) - first for size in alive))
-        first = last
+        wanted = max(LEAST_BLOCKS, min(MOST_BLOCKS, remaining // (2 * jobs)))
+        last = min(end, first + max(1, wanted // len(alive)))
+        part = Part(first, last, sum(min(size, last) - first for size in alive))
+        yield part
+        first, remaining = last, remaining - part.blocks

@@ -62,11 +62,12 @@ def target_name(session: Session, into: str) -> str:
     )
 
 
-def find(session: Session, target: str, task: Task, source: Source, version: int) -> Job | None:
-    """The unfinished job of an existing target, None where there is no such table.
+def find(session: Session, asked: Job) -> Job | None:
+    """The unfinished job of the target if that exists; of the version that it began with.
 
     Raises ScoreConflict (MD506) when the table is no job's, or that of another one.
     """
+    target = asked.target
     relation = one(session, "SELECT pg_catalog.to_regclass(%s::text)::oid", [target])
     if relation is None:
         return None
@@ -80,7 +81,6 @@ def find(session: Session, target: str, task: Task, source: Source, version: int
             hint=_OTHER,
         )
     job = _job(found)
-    asked = new_job(task, source, version, target, relation)
     if differing := [name for name in _COMPARED if getattr(job, name) != getattr(asked, name)]:
         said = [f"{_COMPARED[n]}: {_shown(getattr(job, n))}, now {_shown(getattr(asked, n))}" for n in differing]
         raise ScoreConflict(
@@ -108,8 +108,9 @@ def _job(found: dict[str, Any]) -> Job:
     return Job(**same, key=tuple(found["key"]), columns=tuple(found["columns"]), class_=found["class"])
 
 
-def new_job(task: Task, source: Source, version: int, target: str, relation: int = 0) -> Job:
-    return Job(relation, target, source.name, task.model, version, task.key, task.columns, task.class_, task.on_error)
+def new_job(task: Task, source: Source, version: int, target: str) -> Job:
+    """The job of a target that is yet to be created."""
+    return Job(0, target, source.name, task.model, version, task.key, task.columns, task.class_, task.on_error)
 
 
 def create(session: Session, job: Job) -> Job:
@@ -123,7 +124,9 @@ def create(session: Session, job: Job) -> Job:
                 f"{job.target} would have a column twice: {error.diag.message_primary}",
                 hint="The key, --column and the prediction's columns need names of their own; a view may rename one.",
             ) from error
-        relation = one(session, "SELECT %s::regclass::oid", [job.target])
+        for name in identifiers(session, job.key):
+            session.execute(f"ALTER TABLE {job.target} ALTER {name} SET NOT NULL".encode())
+        relation = one(session, "SELECT %s::text::regclass::oid", [job.target])
         try:
             with session.transaction(force_rollback=True):  # in the end is too late to see that it cannot be
                 _add_key(session, job)

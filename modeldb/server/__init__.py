@@ -5,6 +5,7 @@ SQL reaches it through ``entry(name)``, which the PL/Python wrappers call once p
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections.abc import Callable
@@ -38,40 +39,28 @@ def check_version(schema: str) -> None:
         )
 
 
+_ENTRIES = {
+    "gate": "gate",
+    "replay": "gate",
+    "load": "sessions",
+    "cache": "sessions",
+    "predict_rows": "rows",
+    "next_time": "schedule",
+    "resolve": "batch.source",
+    "score": "batch.statements",
+    "score_stored": "batch.statements",
+    "score_statement": "batch.statements",
+    "create_predictions": "batch.create",
+    "refresh": "batch.refresh",
+}
+"""The module of each function that the SQL functions call, but for the path of a row."""
+
+
 def entry(name: str) -> Callable[..., Any]:
     """The function behind a SQL function. Imports only what this one needs: a prediction does without onnx."""
-    if name in ("gate", "replay"):
-        from modeldb.server import gate
-
-        return boundary.guard(getattr(gate, name))
-    if name in ("load", "cache"):
-        from modeldb.server import sessions
-
-        return boundary.guard(getattr(sessions, name))
-    if name == "next_time":
-        from modeldb.server import schedule
-
-        return boundary.guard(schedule.next_time)
-    if name == "predict_rows":
-        from modeldb.server import rows
-
-        return boundary.guard(rows.predict_rows)
-    if name in ("score", "score_stored", "score_statement"):
-        from modeldb.server.batch import statements
-
-        return boundary.guard(getattr(statements, name))
-    if name == "resolve":
-        from modeldb.server.batch import source
-
-        return boundary.guard(source.resolve)
-    if name == "create_predictions":
-        from modeldb.server.batch import create
-
-        return boundary.guard(create.create)
-    if name == "refresh":
-        from modeldb.server.batch import refresh
-
-        return boundary.guard(refresh.refresh)
+    if name in _ENTRIES:
+        module = importlib.import_module(f"modeldb.server.{_ENTRIES[name]}")
+        return boundary.guard(getattr(module, name))
     from modeldb.server import predict
 
     return predict.ENTRIES[name]

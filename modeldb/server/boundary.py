@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -25,10 +26,16 @@ def fail(error: ModeldbError, model: str | None = None) -> NoReturn:
 
 def from_spi(error: Any) -> ModeldbError | None:
     """The modeldb error that SQL run through SPI raised, or None when it is PostgreSQL's own."""
+    state, message, detail, hint = parts(error)
+    kind = by_sqlstate(state)
+    return None if kind is None else kind(message.removeprefix(f"{kind.__name__}: "), detail=detail, hint=hint)
+
+
+def parts(error: Any) -> tuple[str | None, str, str | None, str | None]:
+    """SQLSTATE, message, DETAIL and HINT of an error that SPI raised."""
     data: tuple[Any, ...] = getattr(error, "spidata", None) or ()
     _, detail, hint, *_ = (*data, None, None, None)
-    kind = by_sqlstate(sqlstate(error))
-    return None if kind is None else kind(str(error).removeprefix(f"{kind.__name__}: "), detail=detail, hint=hint)
+    return sqlstate(error), re.sub(r"^(?:spiexceptions\.\w+: )+", "", str(error)), detail, hint
 
 
 def sqlstate(error: Any) -> str | None:

@@ -92,7 +92,7 @@ class Job:
         """An error that the run could not record itself, such as an administrator's cancellation."""
         log.error("%s: %s (%s)", self.predictions, one_line(error), error.sqlstate)
         values = [self.predictions, error.sqlstate, one_line(error)]
-        connection.execute("SELECT modeldb._fail_scheduled(%s, %s, %s)", values)
+        connection.execute("SELECT modeldb._fail_scheduled(%s, 'worker', %s, %s)", values)
         self.settled = True
 
 

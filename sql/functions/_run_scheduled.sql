@@ -13,7 +13,12 @@ BEGIN
         RETURN;
     END IF;
     begun := clock_timestamp();
-    RETURN QUERY SELECT * FROM modeldb._refresh(name, false, runner);
+    BEGIN
+        RETURN QUERY SELECT * FROM modeldb._refresh(name, false, runner);
+    EXCEPTION WHEN OTHERS THEN  -- what _refresh() does not record itself, such as that there is nothing to refresh
+        RETURN QUERY SELECT * FROM modeldb._fail_scheduled(name, runner, SQLSTATE,
+            CASE WHEN SQLSTATE LIKE 'MD%' THEN regexp_replace(SQLERRM, '^\w+: ', '') ELSE SQLERRM END);
+    END;
     UPDATE modeldb.prediction_schedule s SET handled_until = begun, attempted_for = NULL, attempts = 0
     WHERE s.predictions = name;
     IF runner = 'pg_cron' THEN
@@ -62,7 +67,7 @@ BEGIN
     ELSIF schedule.attempts < 2 THEN
         UPDATE modeldb.prediction_schedule s SET attempts = s.attempts + 1 WHERE s.predictions = name;
     ELSE
-        PERFORM modeldb._fail_scheduled(name, 'MD507', format(
+        PERFORM modeldb._fail_scheduled(name, 'worker', 'MD507', format(
             'the run that was due at %s UTC was begun twice and did not end: its connection was lost, or the server '
             'crashed', to_char(due AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')));
         RETURN 'lost';
@@ -84,17 +89,21 @@ $$;
 COMMENT ON FUNCTION modeldb._take_back_attempt(text) IS
     'A worker that was told to stop has cancelled the run: it is still due, and this attempt does not count.';
 
-CREATE OR REPLACE FUNCTION modeldb._fail_scheduled(name text, sqlstate text, error text) RETURNS void
+CREATE OR REPLACE FUNCTION modeldb._fail_scheduled(name text, runner text, sqlstate text, error text)
+RETURNS SETOF modeldb.batch_runs
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
 BEGIN
-    INSERT INTO modeldb.batch_runs (predictions, model, runner, run_by, started_at, finished_at, error, sqlstate)
-    SELECT p.name, p.model, 'worker', modeldb._who(), now(), clock_timestamp(), _fail_scheduled.error,
-        _fail_scheduled.sqlstate
-    FROM modeldb.prediction_set p WHERE p.name = _fail_scheduled.name;
     UPDATE modeldb.prediction_schedule s SET handled_until = now(), attempted_for = NULL, attempts = 0
     WHERE s.predictions = _fail_scheduled.name;
+    RETURN QUERY
+    INSERT INTO modeldb.batch_runs (predictions, model, runner, run_by, started_at, finished_at, error, sqlstate)
+    SELECT p.name, p.model, _fail_scheduled.runner, modeldb._who(), now(), clock_timestamp(), _fail_scheduled.error,
+        _fail_scheduled.sqlstate
+    FROM modeldb.prediction_set p WHERE p.name = _fail_scheduled.name
+    RETURNING *;
 END
 $$;
-COMMENT ON FUNCTION modeldb._fail_scheduled(text, text, text) IS
-    'Record a due run of a worker that could not record itself, and leave it at that until the next time.';
+COMMENT ON FUNCTION modeldb._fail_scheduled(text, text, text, text) IS
+    'Record a due run that could not record itself, and leave it at that until the next time; the run.';

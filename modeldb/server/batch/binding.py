@@ -21,7 +21,7 @@ from modeldb.server.batch.source import Column
 from modeldb.server.records import bind
 from modeldb.signature import Feature, Input, Signature
 
-_HEADER = struct.Struct("=iiIiiii")  # of a two-dimensional array: dimensions, data offset, element type, lengths, bounds
+_HEADER = struct.Struct("=iiIiiii")  # two-dimensional: dimensions, offset of the data, element type, lengths, bounds
 _LENGTH_WORD = 4  # the length of the whole, which a bytea does not show
 _NO_NULLS = 28  # where the values begin when there is no bitmap: behind the header, aligned to 8
 
@@ -56,6 +56,7 @@ class Numbers:
         if (dimensions, element, sizes[:2]) != (2, values.FLOAT8, [rows, width]):
             raise AssertionError(f"an array of {sizes[:2]} came where {[rows, width]} were asked for")
         missing = None
+        found: Array
         if not offset:
             found = np.frombuffer(data, np.float64, rows * width, _NO_NULLS).reshape(rows, width)
         else:

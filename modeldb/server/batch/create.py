@@ -19,7 +19,7 @@ _REGISTER = "SELECT modeldb._register_predictions($1, $2, $3, $4, $5, $6, $7, $8
 _TYPES = [*(["text"] * 3), "boolean", "text", *(["text[]"] * 3), "text", "text", "boolean", "text"]
 
 
-def create(
+def create_predictions(
     name: str,
     model: str,
     given: str,
@@ -80,7 +80,7 @@ class Relations:
     def __init__(self, name: str) -> None:
         self.schema, bare = _parse(name)
         if len(f"{bare}_stored".encode()) > _NAME_LIMIT:
-            raise NameTaken(f"the name {bare!r} is too long", hint="56 bytes are left for it: '_stored' is added to it.")
+            raise NameTaken(f"the name {bare!r} is too long", hint="It may have 56 bytes: '_stored' is added to it.")
         self.name, self.stored, self.query = (self._qualified(bare + end) for end in ("", "_stored", "_source"))
         for relation in (self.name, self.stored):
             _check_free(relation)

@@ -26,6 +26,7 @@ MARGINS = {"timestamp with time zone": "0", "timestamp without time zone": "26 h
 _COMPLETE_UNTIL = """
     SELECT (least(now(), min(a.xact_start)) - interval '10 seconds')::text AS time,
         current_setting('transaction_isolation') = 'read committed'
+            AND pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
             AND NOT EXISTS (SELECT FROM pg_prepared_xacts p WHERE p.database = current_database()) AS known
     FROM pg_stat_activity a
     WHERE a.datname = current_database() AND a.backend_type <> 'autovacuum worker'"""

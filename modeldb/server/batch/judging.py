@@ -89,6 +89,5 @@ def _unseen(feature: Feature, column: Array) -> Array:
 def _not_whole(feature: Feature, column: Array) -> Array:
     if column.dtype == object:  # JSON, whose values are of different types
         return np.ones(len(column), dtype=bool)
-    if feature.type == "bool":
-        return (column != 0) & (column != 1) & ~np.isnan(column)
-    return (column != np.floor(column)) & ~np.isnan(column)
+    broken: Array = (column != 0) & (column != 1) if feature.type == "bool" else column != np.floor(column)
+    return broken & ~np.isnan(column)

@@ -113,13 +113,14 @@ class Run:
 
     def failed(self, error: Any, runner: str, seconds: float) -> dict[str, Any]:
         """Warn, and record the error; what was predicted before stays."""
-        known = error if isinstance(error, ModeldbError) else ModeldbError(str(error), hint="")
-        plpy.warning(
-            f"the predictions {self.predictions.name} stay as they were: {known.message}",
-            detail=known.detail or "",
-            hint=known.hint or "",
+        _, message, detail, hint = (
+            (None, error.message, error.detail, error.hint)
+            if isinstance(error, ModeldbError)
+            else boundary.parts(error)
         )
-        text = "\n".join(part for part in (known.message, known.detail and f"DETAIL: {known.detail}") if part)
+        more = {name: text for name, text in (("detail", detail), ("hint", hint)) if text}
+        plpy.warning(f"the predictions {self.predictions.name} stay as they were: {message}", **more)
+        text = f"{message}\nDETAIL: {detail}" if detail else message
         return self.record(runner, seconds, None, None, text, _sqlstate(error))
 
     def record(

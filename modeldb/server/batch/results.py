@@ -75,7 +75,8 @@ def _positions(signature: Signature, raw: dict[str, Any], matrix: Array | None, 
     names = signature.outputs
     if names.label is None:
         assert matrix is not None
-        return matrix.argmax(axis=1)
+        found: Array = matrix.argmax(axis=1)
+        return found
     labels = np.asarray(raw[names.label]).reshape(rows)
     if names.label_index:
         return labels.astype(np.int64)

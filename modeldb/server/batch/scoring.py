@@ -170,8 +170,8 @@ def guarded(task: Task) -> Iterator[Row]:
         message = f"model {task.model!r}: {error.message}"
         yield _failure(error.sqlstate, message, error.detail, error.hint)
     except plpy.SPIError as error:
-        _, detail, hint, *_ = (*(error.spidata or ()), None, None, None)
-        yield _failure(boundary.sqlstate(error) or "XX000", str(error), detail, hint)
+        state, message, detail, hint = boundary.parts(error)
+        yield _failure(state or "XX000", message, detail, hint)
 
 
 def _failure(sqlstate: str, message: str, detail: str | None, hint: str | None) -> Row:

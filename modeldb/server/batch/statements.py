@@ -24,9 +24,7 @@ def select(call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed:
         if column.collects:
             fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{column.type}[]) AS {column.quoted}")
         else:
-            fields.append(
-                f"pg_catalog.unnest((c).kept_values[{position}]::text[])::{column.type} AS {column.quoted}"
-            )
+            fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::text[])::{column.type} AS {column.quoted}")
     fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
     if hashed:
         fields.append("pg_catalog.unnest((c).hash::int8[]) AS features_hash")

@@ -45,8 +45,8 @@ class Predictions:
 def lock(name: str) -> Predictions:
     """The predictions of a name, locked against other runs until the transaction ends. Raises UnknownPredictions."""
     refuse_parallel()
-    query = """SELECT name, stored, source, model, key, columns, shape, class AS label, on_error, incremental, changed_at,
-                   version, rows, complete_until::text
+    query = """SELECT name, stored, source, model, key, columns, shape, class AS label, on_error, incremental,
+                   changed_at, version, rows, complete_until::text
                FROM modeldb.prediction_set WHERE name = $1 FOR UPDATE"""
     found = plpy.execute(plpy.prepare(query, ["text"]), [name])
     if not found:
