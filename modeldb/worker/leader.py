@@ -14,8 +14,7 @@ from modeldb.worker.session import check, connect
 
 log = logging.getLogger("modeldb.worker")
 
-LOOK_SECONDS = 2.0  # between looks at what is due, and a standby's looks at whether there is a leader
-LATER_SECONDS = 5.0  # before what could not be run is tried again
+LOOK_SECONDS = 2.0  # between looks at what is due, at whether there is a leader, and at what could not be run before
 LONGEST_PAUSE = 5.0  # between attempts to connect
 
 
@@ -95,7 +94,7 @@ class Worker:
         for job in [job for job in self._jobs.values() if not job.running()]:
             del self._jobs[job.predictions]
             if not job.settled:
-                self._not_before[job.predictions] = time.monotonic() + LATER_SECONDS
+                self._not_before[job.predictions] = time.monotonic() + LOOK_SECONDS
         for predictions in due:
             if len(self._jobs) >= self._limit or self._stopping.is_set():
                 return

@@ -41,13 +41,18 @@ def check(target: str) -> None:
     """
     try:
         with connect(target) as connection:
-            connection.execute("SELECT FROM modeldb._due()")
+            _look(connection)
+    except psycopg.ProgrammingError as error:  # no conninfo
+        raise ConnectionFailed(f"cannot connect: {error}") from None
+    except psycopg.Error as error:
+        raise translate(error) or ModeldbError(str(error).strip()) from error
+
+
+def _look(connection: psycopg.Connection) -> None:
+    try:
+        connection.execute("SELECT FROM modeldb._due()")
     except (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedFunction) as error:
         raise NotInstalled("the database has no modeldb with schedules", hint="Run: modeldb install") from error
     except psycopg.errors.InsufficientPrivilege as error:
         hint = f'GRANT modeldb_worker TO "{connection.info.user}" lets this role run what is due.'
         raise MissingPrivilege(error.diag.message_primary, hint=hint) from error
-    except psycopg.ProgrammingError as error:  # no conninfo
-        raise ConnectionFailed(f"cannot connect: {error}") from None
-    except psycopg.Error as error:
-        raise translate(error) or ModeldbError(str(error).strip()) from error
