@@ -20,7 +20,6 @@ from modeldb.score.source import Part, Source
 from modeldb.score.target import Job
 from modeldb.score.task import Progress, Report, Scored, Task
 
-
 _ROUTE = "SELECT model, version, pg_catalog.clock_timestamp() AS began FROM modeldb._route(%s)"
 
 
