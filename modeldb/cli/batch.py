@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from modeldb.batch import BatchRun
 from modeldb.cli.app import database, json_option, url_option
 from modeldb.cli.output import print_facts, print_json, print_table, say, working
+
+if TYPE_CHECKING:
+    from modeldb.batch import BatchRun
 
 LISTED = ("name", "model", "version", "behind", "rows", "age", "schedule", "last_run", "last_error")
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from modeldb.errors import InvalidSample, MissingFeature, UnsupportedEstimator, WrongType
 
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -64,10 +62,16 @@ def _module(place: str) -> ModuleType:
     return module
 
 
+def _load_array(where: str) -> Any:
+    import numpy as np
+
+    return np.load(where, allow_pickle=False)
+
+
 def load_sample(where: str, features: Sequence[str] | None = None) -> Any:
     """A DataFrame or an array from a .csv, .parquet or .npy file or an object. Raises InvalidSample (MD308)."""
     readers: dict[str, Callable[[], Any]] = {
-        ".npy": lambda: np.load(where, allow_pickle=False),
+        ".npy": lambda: _load_array(where),
         ".csv": lambda: _pandas().read_csv(where),
         ".parquet": lambda: _pandas().read_parquet(where),
     }

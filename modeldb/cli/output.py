@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -14,9 +14,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import URL
 
 from modeldb.errors import ModeldbError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 PIPE_WIDTH = 200  # columns of a table that is not printed on a terminal
 

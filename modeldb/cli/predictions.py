@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from modeldb.cli.app import database, json_option, url_option
 from modeldb.cli.inputs import read_csv
 from modeldb.cli.output import print_facts, print_json, print_table, shown, working
-from modeldb.database import Database
 from modeldb.signature import class_text
+
+if TYPE_CHECKING:
+    from modeldb.database import Database
 
 
 @click.command()
@@ -56,6 +57,8 @@ def _one(db: Database, model: str, row: str, as_json: bool) -> None:
 
 
 def _many(db: Database, model: str, rows: IO[str], as_json: bool) -> None:
+    import numpy as np
+
     card = db.describe(model)
     version = f"{card['model']}/{card['version']}"  # every row by one version, whatever is promoted meanwhile
     table = read_csv(rows, card["features"])
@@ -75,7 +78,8 @@ def _answers(db: Database, version: str, card: dict[str, Any], table: Any) -> li
     """One document per row: prediction, and probabilities by class where there is one target and they exist."""
     answers = [{"prediction": prediction} for prediction in db.predict(version, table).tolist()]
     if card["signature"]["outputs"].get("probabilities") and card["signature"].get("targets", 1) == 1:
-        for answer, row in zip(answers, np.asarray(db.predict_proba(version, table)).tolist(), strict=True):
+        probabilities: Any = db.predict_proba(version, table)
+        for answer, row in zip(answers, probabilities.tolist(), strict=True):
             answer["probabilities"] = {class_text(c): p for c, p in zip(card["classes"], row, strict=True)}
     return answers
 

