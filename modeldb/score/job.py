@@ -81,7 +81,8 @@ class Run:
     def finish(self) -> Scored:
         """Score what remains and make the target whole; record the run, or why it failed."""
         try:
-            rows = self._complete()
+            with translated(self.job.key):
+                rows = self._complete()
         except BaseException as error:
             self._record_failure(error)
             raise
@@ -161,4 +162,4 @@ class Run:
             message = error.message if isinstance(error, ModeldbError) else f"ended by {type(error).__name__}"
         with suppress(psycopg.Error):  # the connection may be what was lost
             self.main.rollback()
-            self._record(None, message, getattr(error, "sqlstate", None))
+            self._record(None, message, getattr(error, "sqlstate", "57014"))
