@@ -12,10 +12,10 @@ from datetime import datetime
 import psycopg
 from sqlalchemy import Engine
 
-from modeldb.errors import InvalidSource, ModeldbError
+from modeldb.errors import ConnectionFailed, InvalidSource, ModeldbError
 from modeldb.score import resume, source, target
 from modeldb.score.parts import Parts
-from modeldb.score.sessions import Session, await_stragglers, claim, join, one, rows, sessions, translated
+from modeldb.score.sessions import RESUME, Session, await_stragglers, claim, join, one, rows, sessions, translated
 from modeldb.score.source import Part, Source
 from modeldb.score.target import Job
 from modeldb.score.task import Progress, Report, Scored, Task
@@ -160,6 +160,8 @@ class Run:
             message = error.diag.message_primary or str(error)
         else:
             message = error.message if isinstance(error, ModeldbError) else f"ended by {type(error).__name__}"
-        with suppress(psycopg.Error):  # the connection may be what was lost
+        with suppress(psycopg.Error):
             self.main.rollback()
             self._record(None, message, getattr(error, "sqlstate", "57014"))
+        if self.main.broken and isinstance(error, Exception):  # which makes the workers' errors what they are
+            raise ConnectionFailed("the connection that holds the snapshot was lost", hint=RESUME) from error

@@ -65,6 +65,10 @@ BEGIN
     VALUES (job.target, job.model, job.version, 'score', modeldb._who(), began, now,
         CASE WHEN error IS NULL THEN _score_end.rows END, scored,
         scored / nullif(extract(epoch FROM now - began), 0), error, sqlstate);
+    DELETE FROM modeldb.batch_runs r
+    WHERE r.predictions = name AND r.id <= (
+        SELECT o.id FROM modeldb.batch_runs o WHERE o.predictions = name
+        ORDER BY o.id DESC OFFSET (SELECT keep_runs FROM modeldb.settings) LIMIT 1);
 END
 $$;
 COMMENT ON FUNCTION modeldb._score_end(oid, timestamptz, bigint, bigint, text, text) IS

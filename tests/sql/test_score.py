@@ -20,6 +20,7 @@ from support.server import in_database
 import modeldb
 from modeldb.cli import main
 from modeldb.errors import (
+    ConnectionFailed,
     InvalidArgument,
     InvalidSource,
     MissingPrivilege,
@@ -344,6 +345,29 @@ def test_only_one_run_writes_a_target(
 
     assert db.score("points", model="m", key="id", into="scored", progress=another).rows == ROWS
     assert len(refused) == 1
+
+
+@pytest.mark.parametrize("mode", ["ExclusiveLock", "ShareLock"], ids=["main", "worker"])
+def test_a_lost_connection_is_explained(db: modeldb.Database, points: psycopg.Connection, mode: str) -> None:
+    held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = %s LIMIT 1"
+
+    def lose(now: Progress) -> None:
+        if now.blocks and answers(points, held, mode):
+            points.execute("SELECT pg_terminate_backend(%s)", [answers(points, held, mode)[0]])
+
+    with pytest.raises(ConnectionFailed, match="lost") as caught:
+        db.score("points", model="m", key="id", into="scored", jobs=2, progress=lose)
+    assert "goes on from there" in str(caught.value.hint)
+    assert db.score("points", model="m", key="id", into="scored").resumed
+    assert differing(points, "scored", RIGHT) == 0
+
+
+def test_old_runs_are_forgotten(db: modeldb.Database, points: psycopg.Connection) -> None:
+    points.execute("UPDATE modeldb.settings SET keep_runs = 2; UPDATE points SET a = NULL WHERE id = 4000")
+    for _ in range(3):
+        with pytest.raises(NullFeature):
+            db.score("points", model="m", key="id", into="scored")
+    assert answers(points, "SELECT id FROM modeldb.batch_runs ORDER BY id") == [2, 3]
 
 
 # --- going on --------------------------------------------------------------------------------------------------------
