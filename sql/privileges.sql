@@ -78,7 +78,8 @@ GRANT EXECUTE ON FUNCTION
     modeldb._create_predictions(text, text, text, text[], text[], text, text, boolean, text),
     modeldb._register_predictions(
         text, text, text, boolean, text, text[], text[], text[], text, text, boolean, text),
-    modeldb._predictions(text), modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._who(),
+    modeldb._path(text), modeldb._relation(text), modeldb._predictions(text),
+    modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._who(),
     modeldb._refresh(text, boolean, text, boolean),
     modeldb.create_predictions(text, text, text, text, text[], text, text, boolean, text),
     modeldb.create_predictions(text, text, text, text[], text[], text, text, boolean, text),

@@ -101,6 +101,12 @@ def base_type(oid: int) -> int:
     return oid
 
 
+def is_number(oid: int) -> bool:
+    """Whether a type is one of numbers, as a domain over one is; booleans count as such."""
+    base = base_type(oid)
+    return base in FIXED or base == NUMERIC
+
+
 def type_name(oid: int) -> str:
     return str(ask("SELECT pg_catalog.format_type($1, NULL) AS name", ["oid"], [oid])[0]["name"])
 

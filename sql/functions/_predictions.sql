@@ -1,13 +1,45 @@
 -- Finding predictions by what a caller writes. No search_path is set: it is the caller's that counts.
 
+CREATE OR REPLACE FUNCTION modeldb._path(name text) RETURNS text[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    parts text[];
+    visible text[];
+BEGIN
+    BEGIN
+        parts := pg_catalog.parse_ident(name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        parts := ARRAY[name];  -- a name that would have to be quoted, and is not
+    END;
+    IF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.<>) 1 THEN
+        RETURN parts;
+    END IF;
+    SELECT ARRAY[n.nspname, c.relname]::text[] INTO visible
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE c.relname OPERATOR(pg_catalog.=) parts[1] AND pg_catalog.pg_table_is_visible(c.oid);
+    RETURN coalesce(visible, ARRAY[pg_catalog.current_schema()::text, parts[1]]);
+END
+$$;
+COMMENT ON FUNCTION modeldb._path(text) IS 'Schema and name that a caller means by the name of a relation, there or not.';
+
+-- to_regclass() would raise an error for a schema that the current role may not use.
+CREATE OR REPLACE FUNCTION modeldb._relation(name text) RETURNS oid
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) (pg_catalog.parse_ident(name))[1]
+        AND c.relname OPERATOR(pg_catalog.=) (pg_catalog.parse_ident(name))[2]
+$$;
+COMMENT ON FUNCTION modeldb._relation(text) IS
+    'The relation of a name with its schema, whoever may use that; NULL if there is none.';
+
 CREATE OR REPLACE FUNCTION modeldb._predictions(name text) RETURNS text
 LANGUAGE sql STABLE
 AS $$
     SELECT coalesce(
         (SELECT s.name FROM modeldb.prediction_set s
-         WHERE pg_catalog.to_regclass(s.name) = pg_catalog.to_regclass(_predictions.name)),
-        (SELECT s.name FROM modeldb.prediction_set s WHERE s.name = _predictions.name
-            OR s.name = pg_catalog.format('%I.%I', pg_catalog.current_schema(), _predictions.name)),
+         WHERE pg_catalog.parse_ident(s.name) OPERATOR(pg_catalog.=) modeldb._path(_predictions.name)),
         modeldb._raise_unknown_predictions(name))
 $$;
 COMMENT ON FUNCTION modeldb._predictions(text) IS
@@ -34,7 +66,8 @@ DECLARE
     owner oid;
 BEGIN
     SELECT s.* INTO found FROM modeldb.prediction_set s WHERE s.name = _check_owner.name;
-    SELECT c.relowner INTO owner FROM pg_class c WHERE c.oid = coalesce(to_regclass(found.stored), to_regclass(found.name));
+    SELECT c.relowner INTO owner FROM pg_class c
+    WHERE c.oid = coalesce(modeldb._relation(found.stored), modeldb._relation(found.name));
     IF NOT pg_has_role(modeldb._who(), coalesce(owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = found.created_by),
             'modeldb_owner'::regrole), 'USAGE') THEN
         RAISE EXCEPTION 'role % may not change the predictions %', quote_literal(modeldb._who()), name

@@ -21,16 +21,18 @@ CREATE OR REPLACE FUNCTION modeldb._register_predictions(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    relation text;
     owner oid;
 BEGIN
-    FOR owner IN SELECT c.relowner FROM pg_class c WHERE c.oid IN (to_regclass(name), to_regclass(stored)) LOOP
-        IF NOT pg_has_role(modeldb._who(), owner, 'USAGE') THEN
-            RAISE EXCEPTION 'the predictions % are not yours', name USING ERRCODE = 'MD907';
+    -- Whoever refreshes or drops the predictions works with these relations, perhaps with more rights than the caller.
+    FOREACH relation IN ARRAY ARRAY[name, stored] || CASE WHEN owns_source THEN ARRAY[source] ELSE '{}' END LOOP
+        SELECT c.relowner INTO owner FROM pg_class c WHERE c.oid = modeldb._relation(relation);
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no relation %', relation USING ERRCODE = 'MD505';
+        ELSIF NOT pg_has_role(modeldb._who(), owner, 'USAGE') THEN
+            RAISE EXCEPTION 'the relation % is not yours', relation USING ERRCODE = 'MD907';
         END IF;
     END LOOP;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no view %', name USING ERRCODE = 'MD501';
-    END IF;
     DELETE FROM modeldb.prediction_set s WHERE s.name = _register_predictions.name;  -- of a view that was dropped by hand
     INSERT INTO modeldb.prediction_set (
         name, stored, source, owns_source, model, key, columns, shape, class, on_error, incremental, changed_at,

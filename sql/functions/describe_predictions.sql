@@ -7,7 +7,7 @@ BEGIN
     SELECT to_jsonb(p) || jsonb_build_object(
         'key', to_jsonb(s.key), 'columns', to_jsonb(s.columns), 'outputs', to_jsonb(s.shape), 'class', s.class,
         'on_error', s.on_error, 'changed_at', s.changed_at, 'stored', s.stored,
-        'query', CASE WHEN s.owns_source THEN pg_get_viewdef(to_regclass(s.source)) END,
+        'query', CASE WHEN s.owns_source THEN pg_get_viewdef(modeldb._relation(s.source)) END,
         'complete_until', s.complete_until, 'created_at', s.created_at, 'created_by', s.created_by,
         'runs', (SELECT coalesce(jsonb_agg(to_jsonb(r) - 'predictions' ORDER BY r.id DESC), '[]') FROM (
             SELECT * FROM modeldb.batch_runs b WHERE b.predictions = s.name ORDER BY b.id DESC LIMIT 10) r))

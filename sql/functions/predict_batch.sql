@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION modeldb._source(source text) RETURNS text
-LANGUAGE plpython3u STABLE STRICT PARALLEL UNSAFE
+LANGUAGE plpython3u STABLE PARALLEL UNSAFE
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

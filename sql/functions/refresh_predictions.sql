@@ -20,7 +20,7 @@ CREATE OR REPLACE FUNCTION modeldb.refresh_predictions(name text, "full" boolean
 RETURNS modeldb.batch_runs
 LANGUAGE sql VOLATILE
 AS $$
-    SELECT modeldb._refresh(modeldb._predictions(name), "full", 'session')
+    SELECT modeldb._refresh(modeldb._predictions(name), coalesce("full", false), 'session')
 $$;
 COMMENT ON FUNCTION modeldb.refresh_predictions(text, boolean) IS
     'Bring predictions up to date by the version that their model means now, while readers see those before. Returns the '

@@ -4,7 +4,7 @@ SELECT s.name, pg_catalog.pg_get_userbyid(c.relowner) AS owner, s.model, s.sourc
     s.rows, s.scored_at, now() - s.scored_at AS age, h.cron AS schedule,
     last.finished_at AS last_run, last.runner AS last_runner, last.error AS last_error, c.oid IS NULL AS broken
 FROM modeldb.prediction_set s
-LEFT JOIN pg_catalog.pg_class c ON c.oid = to_regclass(s.stored)
+LEFT JOIN pg_catalog.pg_class c ON c.oid = modeldb._relation(s.stored)
 LEFT JOIN modeldb.prediction_schedule h ON h.predictions = s.name
 LEFT JOIN LATERAL (
     SELECT coalesce(called.version, a.version) AS version

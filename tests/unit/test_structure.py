@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "modeldb"
 SQL = sorted((ROOT / "sql").rglob("*.sql"))
+BY_THE_CALLERS_PATH = tuple(f"FUNCTION modeldb.{name}(" for name in ("_open", "_next", "_path"))
+"""Functions that run the caller's query, or find what a name means to the caller."""
 FUNCTIONS = sorted((ROOT / "sql" / "functions").glob("*.sql"))
 LAYERS = [
     {"errors"},
@@ -132,7 +134,7 @@ def test_every_function_of_a_file_is_replaced_in_place_and_has_a_comment(file: P
 def test_every_definer_pins_its_search_path(file: Path) -> None:
     heads = re.findall(r"FUNCTION modeldb\.\w+\(.*?(?:AS \$|BEGIN ATOMIC)", file.read_text(encoding="utf-8"), re.DOTALL)
     for head in heads:
-        if head.startswith("FUNCTION modeldb._open("):  # runs the caller's query, by the caller's search_path
+        if head.startswith(BY_THE_CALLERS_PATH):
             continue
         if "SECURITY DEFINER" in head or "plpgsql" in head:
             assert "SET search_path = pg_catalog, pg_temp" in head

@@ -101,7 +101,7 @@ class Whole:
 
     def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
         self.entry, self.features = entry, features
-        self.expression = f"pg_catalog.json_build_array({', '.join(f's.{column.quoted}' for column in columns)})"
+        self.expression = f"pg_catalog.json_build_array({', '.join(map(_json, columns))})"
 
     def read(self, data: str, rows: int) -> Part:
         found = np.empty((rows, len(self.features)), dtype=object)
@@ -141,9 +141,8 @@ def bound_columns(signature: Signature, columns: Sequence[Column]) -> list[Colum
 
 
 def _check_type(feature: Feature, column: Column) -> None:
-    base = values.base_type(column.oid)
-    number, like_number = feature.type != "text", base in values.FIXED or base == values.NUMERIC
-    if values.reader(base) is None or number != like_number:
+    readable = values.reader(values.base_type(column.oid)) is not None
+    if not readable or values.is_number(column.oid) != (feature.type != "text"):
         raise WrongType(
             f"feature {feature.name!r} is {feature.type}, its column {column.type}",
             hint="Cast the column in a query, and give that as the source.",
@@ -153,6 +152,11 @@ def _check_type(feature: Feature, column: Column) -> None:
 def _number(feature: Feature, column: Column) -> str:
     through = {values.BOOL: "::int4", values.OID: "::int8"}.get(values.base_type(column.oid), "")
     return f"s.{column.quoted}{through}::float8"
+
+
+def _json(column: Column) -> str:
+    through = "::int8" if values.base_type(column.oid) == values.OID else ""  # in JSON an oid is a text
+    return f"s.{column.quoted}{through}"
 
 
 def row(parts: Sequence[Part], readers: Sequence[Any], at: int, count: int) -> list[Any]:

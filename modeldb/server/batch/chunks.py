@@ -12,6 +12,7 @@ from typing import Any
 
 import plpy
 
+from modeldb.server import values
 from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch.binding import Part
 from modeldb.server.batch.source import Column
@@ -59,8 +60,12 @@ def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Se
 
 
 def features_hash(columns: Sequence[Column]) -> str:
-    """SQL for a 64-bit hash of what a model reads of a row of s."""
-    return f"pg_catalog.hash_record_extended(ROW({', '.join(f's.{column.quoted}' for column in columns)}), 0)"
+    """SQL for a 64-bit hash of what a model reads of a row of s.
+
+    Texts that a type or a collation takes for equal, such as citext's, differ to a model.
+    """
+    fields = [f"s.{c.quoted}" + ("" if values.is_number(c.oid) else '::text COLLATE "C"') for c in columns]
+    return f"pg_catalog.hash_record_extended(ROW({', '.join(fields)}), 0)"
 
 
 def _collector(names: Sequence[str], kinds: Sequence[str], kept: int, readers: Sequence[Any]) -> Any:

@@ -35,6 +35,9 @@ def create_predictions(
     Raises NameTaken (MD502), InvalidSource (MD503), InvalidArgument (MD108), and what a prediction raises.
     """
     refuse_parallel()
+    given_values = {"name": name, "source": given, "columns": columns, "incremental": incremental_}
+    if lacking := [what for what, value in given_values.items() if value is None]:
+        raise InvalidArgument(f"{' and '.join(lacking)} cannot be NULL")
     if on_error not in ON_ERROR:
         raise InvalidArgument(f"on_error is {on_error!r}; it is 'raise' or 'null'")
     if changed_at is not None and not incremental_:
@@ -57,7 +60,7 @@ def create_predictions(
 
 
 def _check_columns(known: dict[str, Column], key: list[str], columns: list[str], changed_at: str | None) -> None:
-    if not key:
+    if not key or None in key:
         raise InvalidSource("the predictions need a key: one or more columns that tell the source's rows apart")
     kept = [*key, *columns]
     if repeated := sorted({name for name in kept if kept.count(name) > 1}):
@@ -117,7 +120,7 @@ class Relations:
     def view(self, kept: list[Column], shape: list[str], model: str, rows: str, *, with_error: bool) -> None:
         """Make the view that people and tools read.
 
-        Its condition is always true; it lets PostgreSQL know that the view depends on the source.
+        Its condition is always true; it lets PostgreSQL know that the view depends on the source, and takes no lock.
         """
         names = [*(column.name for column in kept), *shape, *(["error"] if with_error else [])]
         bare = model.partition("@")[0].partition("/")[0]
@@ -126,7 +129,7 @@ class Relations:
             SELECT {", ".join(f"s.{quote(name)}" for name in names)}, {literal(bare)}::text AS model,
                 r.version AS model_version, r.scored_at
             FROM {self.stored} AS s LEFT JOIN modeldb.prediction_set AS r ON r.name = {literal(self.name)}
-            WHERE NULL::{rows} IS NULL""")
+            WHERE {literal(rows)}::pg_catalog.regclass IS NOT NULL""")
         said = f"Predictions of model {model} for {rows}, made by modeldb.create_predictions()."
         plpy.execute(f"COMMENT ON VIEW {self.name} IS {literal(said)}")
 
@@ -139,12 +142,13 @@ def _parse(name: str) -> tuple[str, str]:
         raise NameTaken(f"{name!r:.100} cannot be the name of a view: {error}") from None
     if len(parts) > 2:
         raise NameTaken(f"{name!r:.100} cannot be the name of a view", hint="Write name or schema.name.")
-    if len(parts) == 2:
-        return parts[0], parts[1]
-    schema = ask("SELECT pg_catalog.current_schema() AS schema", [], [])[0]["schema"]
-    if schema is None or schema == "modeldb":
+    if len(parts) == 1:
+        parts = [ask("SELECT pg_catalog.current_schema() AS schema", [], [])[0]["schema"], *parts]
+    if parts[0] is None:
         raise NameTaken("no schema to create the predictions in is on the search_path", hint="Write schema.name.")
-    return schema, parts[0]
+    if parts[0] == "modeldb" or parts[0].startswith("pg_"):
+        raise NameTaken(f"predictions cannot be created in the schema {parts[0]}", hint="Write schema.name.")
+    return parts[0], parts[1]
 
 
 def _check_free(relation: str) -> None:

@@ -18,6 +18,7 @@ from modeldb.server.scorer import Scorer
 from modeldb.signature import Feature
 
 _FLOAT32_MAX = 3.4028235677973366e38
+_INT8_END = 2.0**63
 Verdicts = dict[int, ModeldbError | None]
 """By row: the error, or None where the prediction is NULL. Rows that are not in it have a prediction."""
 
@@ -59,7 +60,7 @@ def _odd(scorer: Scorer, features: Sequence[Feature], part: binding.Part) -> Arr
         if feature.categories is not None:
             odd |= _unseen(feature, column)
         if feature.type in ("int8", "bool"):
-            odd |= _not_whole(feature, column)
+            odd |= _not_whole(feature, column, None if part.missing is None else part.missing[:, at])
     return odd
 
 
@@ -86,8 +87,11 @@ def _unseen(feature: Feature, column: Array) -> Array:
     return ~np.isin(rounded, np.array(known, dtype=np.float64)) & ~np.isnan(numbers)
 
 
-def _not_whole(feature: Feature, column: Array) -> Array:
+def _not_whole(feature: Feature, column: Array, missing: Array | None) -> Array:
     if column.dtype == object:  # JSON, whose values are of different types
         return np.ones(len(column), dtype=bool)
-    broken: Array = (column != 0) & (column != 1) if feature.type == "bool" else column != np.floor(column)
-    return broken & ~np.isnan(column)
+    if feature.type == "bool":
+        broken: Array = (column != 0) & (column != 1)
+    else:
+        broken = (column != np.floor(column)) | (np.abs(column) >= _INT8_END)
+    return broken if missing is None else broken & ~missing

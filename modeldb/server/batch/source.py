@@ -11,7 +11,8 @@ import plpy
 from modeldb.errors import InvalidSource
 from modeldb.server.backend import ask, refuse_parallel
 
-_QUERY = re.compile(r"\s*(\(|(select|with|values|table)\b)", re.IGNORECASE)
+_COMMENT = r"--[^\n]*|/\*.*?\*/"
+_QUERY = re.compile(rf"(?:\s|{_COMMENT})*(?:\(|(?:select|with|values|table)\b)", re.IGNORECASE | re.DOTALL)
 _RELATION = """
     SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind::text AS kind
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -61,10 +62,12 @@ def relation(name: str) -> dict[str, Any] | None:
     return dict(found[0]) if found else None
 
 
-def resolve(text: str) -> str:
+def resolve(text: str | None) -> str:
     """What to write after FROM for a table, a view or a query. Raises InvalidSource (MD503)."""
+    if text is None:
+        raise InvalidSource("the source is NULL")
     if is_query(text):
-        return f"({text.rstrip().rstrip(';')})"
+        return f"({text.rstrip().rstrip(';')}\n)"  # the line may end in a comment
     try:
         found = relation(text)
     except plpy.SPIError as error:  # no name at all

@@ -21,10 +21,9 @@ def select(call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed:
     """A SELECT of the columns that the rows of a call of _score() hold: kept, outputs, and features_hash if hashed."""
     fields = []
     for position, column in enumerate(kept, 1):
-        if column.collects:
-            fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{column.type}[]) AS {column.quoted}")
-        else:
-            fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::text[])::{column.type} AS {column.quoted}")
+        array, cast = column.bare_type if column.collects else "text", f"::{column.type}"
+        cast = "" if array == column.type else cast
+        fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{array}[]){cast} AS {column.quoted}")
     fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
     if hashed:
         fields.append("pg_catalog.unnest((c).hash::int8[]) AS features_hash")

@@ -13,6 +13,13 @@ from modeldb.server.batch.source import quote
 
 RESERVED = ("prediction", "label", "probability", "error", "model", "model_version", "scored_at", "features_hash")
 
+_OWNER = """
+    SELECT c.relowner::bigint AS owner, c.relispopulated AS populated, EXISTS (
+        SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+            AND v.oid = modeldb._relation($2) AND v.relowner = c.relowner) AS shown
+    FROM pg_class c WHERE c.oid = modeldb._relation($1)"""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -55,10 +62,16 @@ def lock(name: str) -> Predictions:
 
 
 def owner(predictions: Predictions) -> Any:
-    """{"owner": oid, "populated": whether it was ever filled} of what is stored. Raises PredictionsMismatch (MD505)."""
-    query = """SELECT relowner::bigint AS owner, relispopulated AS populated FROM pg_class
-               WHERE oid = to_regclass($1)"""
-    found = plpy.execute(plpy.prepare(query, ["text"]), [predictions.stored])
+    """{"owner": oid, "populated": whether it was ever filled} of what is stored. Raises PredictionsMismatch (MD505).
+
+    A run has the rights of this owner. That the view shows what is stored, and is the same owner's, proves that both
+    are still what create_predictions() made, and not something that another role made later by the same names.
+    """
+    found = plpy.execute(plpy.prepare(_OWNER, ["text", "text"]), [predictions.stored, predictions.name])
     if not found:
         raise PredictionsMismatch(f"{predictions.stored}, where the predictions are stored, was dropped or renamed")
+    if not found[0]["shown"]:
+        raise PredictionsMismatch(
+            f"the view {predictions.name} was dropped, renamed, or given to another owner than {predictions.stored}"
+        )
     return found[0]

@@ -1,0 +1,90 @@
+"""What batch predictions should be, as the functions for one row say it; small models whose predictions are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+import modeldb
+from support.answers import answer, answers
+from support.onnx_models import described, linear
+from support.server import plain
+
+CALLS = {
+    "prediction": "predict({model}, s)",
+    "label": "predict_label({model}, s)",
+    "probability": "(SELECT max(p) FROM unnest(predict_proba({model}, s)) AS p)",
+}
+Connect = Callable[[], psycopg.Connection]
+
+
+@pytest.fixture(scope="module")
+def linear_models(module_db: modeldb.Database) -> None:
+    """Versions 1 and 2 of the model m: 2 a + b, which is the champion, and 3 a + b."""
+    with psycopg.connect(plain(module_db.engine.url.render_as_string(hide_password=False))) as connection:
+        for weight in (2.0, 3.0):
+            signature = Jsonb(described("a", "b"))
+            answer(connection, "SELECT register_model('m', %s, %s::jsonb) IS NULL", linear(weight, 1.0), signature)
+
+
+@pytest.fixture
+def clean(linear_models: None, reader: psycopg.Connection) -> psycopg.Connection:
+    """The module's connection, without any predictions and without the table t, and m/1 the champion."""
+    while reader.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        reader.execute("ROLLBACK")
+    reader.execute("RESET ALL")
+    names = "SELECT name FROM modeldb.prediction_set ORDER BY created_at DESC"
+    for name in answers(reader, names):
+        reader.execute("SELECT drop_predictions(%s, true)", [name])
+    reader.execute("DROP TABLE IF EXISTS t CASCADE; TRUNCATE modeldb.batch_runs; SELECT promote('m', 1)")
+    return reader
+
+
+@pytest.fixture
+def connect(module_url: str) -> Iterator[Connect]:
+    """Makes more connections to the module's database."""
+    opened: list[psycopg.Connection] = []
+
+    def make() -> psycopg.Connection:
+        opened.append(psycopg.connect(plain(module_url), autocommit=True))
+        return opened[-1]
+
+    yield make
+    for connection in opened:
+        connection.close()
+
+
+def shape(connection: psycopg.Connection, view: str) -> list[str]:
+    """Which of prediction, label and probability a view has."""
+    names = connection.execute(f"SELECT * FROM {view} LIMIT 0".encode()).description or []
+    return [column.name for column in names if column.name in CALLS]
+
+
+def wrong_rows(connection: psycopg.Connection, view: str, source: str, model: str, *key: str) -> list[Any]:
+    """The rows of a view that are not what single predictions of the source say, to the last bit, and those lacking."""
+    names = shape(connection, view)
+    single = ", ".join(CALLS[name].format(model=f"'{model}'") + f" AS {name}" for name in names)
+    keys, outputs = ", ".join(key), ", ".join(names)
+    query = f"""
+        WITH expected AS (SELECT {keys}, {single} FROM {source} AS s), found AS (SELECT {keys}, {outputs} FROM {view})
+        (SELECT 'expected', * FROM expected EXCEPT ALL SELECT 'expected', * FROM found)
+        UNION ALL (SELECT 'found', * FROM found EXCEPT ALL SELECT 'found', * FROM expected)"""
+    return connection.execute(query.encode()).fetchall()
+
+
+def run(connection: psycopg.Connection, call: str, *values: Any) -> dict[str, Any]:
+    """The run that a call of create_predictions() or refresh_predictions() gives, as a dictionary."""
+    cursor = connection.execute(f"SELECT * FROM {call}".encode(), values or None)
+    names = [column.name for column in cursor.description or []]
+    [row] = cursor.fetchall()
+    return dict(zip(names, row, strict=True))
+
+
+def stored_rows(connection: psycopg.Connection, stored: str, key: str = "id") -> dict[Any, tuple[str, str]]:
+    """Where each row is stored and which transaction wrote it, by key: the same for a row that was left alone."""
+    rows = answers(connection, f"SELECT ARRAY[{key}::text, ctid::text, xmin::text] FROM {stored}")
+    return {row[0]: (row[1], row[2]) for row in rows}
