@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -487,11 +488,47 @@ def test_repeated_keys_are_mended(db: modeldb.Database, points: psycopg.Connecti
     assert differing(points, "scored", RIGHT) == 0
 
 
-def test_keys_that_repeat_what_was_scored_are_found(db: modeldb.Database, points: psycopg.Connection) -> None:
+REPEATED = {
+    "from the beginning": ("UPDATE points SET id = 5000 WHERE id = 1", "SELECT 1"),  # one of them early, one late
+    "later": ("SELECT 1", "UPDATE points SET id = (SELECT min(id) FROM scored) WHERE id = 5000"),
+}
+
+
+@pytest.mark.parametrize(("before", "meanwhile"), REPEATED.values(), ids=REPEATED)
+def test_keys_that_repeat_what_was_scored_are_found(
+    db: modeldb.Database, points: psycopg.Connection, before: str, meanwhile: str
+) -> None:
+    points.execute(before.encode())
     interrupted(db)
-    points.execute("UPDATE points SET id = (SELECT min(id) FROM scored) WHERE id = (SELECT max(id) FROM points)")
+    points.execute(meanwhile.encode())
     with pytest.raises(InvalidSource, match="not unique"):
         db.score("points", model="m", key="id", into="scored")
+
+
+def test_what_a_later_run_scored_is_not_scored_again(db: modeldb.Database, points: psycopg.Connection) -> None:
+    interrupted(db)
+    points.execute("UPDATE points SET a = -a")
+    interrupted(db)
+    kept = answer(points, "SELECT count(*) FROM scored")
+    assert db.score("points", model="m", key="id", into="scored").scored == ROWS - kept > 0
+    assert differing(points, "scored", RIGHT) == 0
+
+
+def test_a_backend_that_outlives_its_client_is_waited_for(
+    db: modeldb.Database, points: psycopg.Connection, session: Session
+) -> None:
+    interrupted(db)
+    straggler = session()
+    sessions.join(straggler, "public.scored")
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(db.score, "points", model="m", key="id", into="scored")
+        while not answer(points, waiting):
+            assert not run.done()
+        straggler.execute("INSERT INTO scored SELECT 100000, 1; INSERT INTO scored SELECT id, 2 * a + b FROM points")
+        straggler.close()
+        assert run.result().resumed
+    assert differing(points, "scored", RIGHT) == 0
 
 
 def test_a_promotion_meanwhile_changes_nothing(
