@@ -21,8 +21,8 @@ SETTINGS = "SET work_mem = '1MB'; SET maintenance_work_mem = '1MB'"
 WAYS = {
     "first run": "SELECT create_predictions('of_{0}', 'm', '{0}', 'id', '{{note}}')",
     "concurrent refresh of every row": "SELECT refresh_predictions('of_{0}')",
-    "first run, incremental": "SELECT create_predictions('kept_{0}', 'm', '{0}', 'id', '{{note}}', incremental => true)",
-    "every row anew, incremental": "SELECT refresh_predictions('kept_{0}', full => true)",
+    "first run in place": "SELECT create_predictions('kept_{0}', 'm', '{0}', 'id', '{{note}}', incremental => true)",
+    "every row in place": "SELECT refresh_predictions('kept_{0}', full => true)",
     "predict_batch": "SELECT sum(prediction) FROM predict_batch('m', '{0}', 'id')",
 }
 

@@ -51,7 +51,7 @@ def create_predictions(
     known = source.columns(rows)
     _check_columns(known, key, columns, changed_at)
     kept = source.pick(known, [*key, *columns], "the key or the columns")
-    made.store(kept, key, incremental_=incremental_)
+    made.store(kept, key, rows, incremental_=incremental_)
     made.view(kept, shape, model, rows, with_error=on_error == "null")
     values = [made.name, made.stored, rows, rows == made.query, model, key, columns, shape]
     ask(_REGISTER, _TYPES, [*values, label, on_error, incremental_, changed_at])
@@ -103,14 +103,15 @@ class Relations:
             raise InvalidSource(f"the source is not a query: {error}") from None
         return self.query
 
-    def store(self, kept: list[Column], key: list[str], *, incremental_: bool) -> None:
+    def store(self, kept: list[Column], key: list[str], rows: str, *, incremental_: bool) -> None:
         """Make what the predictions are stored in, still empty.
 
         A stored row has a column ``error`` that is NULL as a rule. That also spares a concurrent refresh a sort of all
         rows: it looks for duplicates among rows without any NULL only, and for the others the unique index does.
+        The materialized view names its source, so that a restored dump fills it after what the source is made of.
         """
         call = f"modeldb._score_stored({literal(self.name)})"
-        query = statements.select(call, kept, incremental.OUTPUTS, hashed=incremental_)
+        query = statements.select(call, kept, incremental.OUTPUTS, hashed=incremental_, source=rows)
         if incremental_:
             plpy.execute(f"CREATE TABLE {self.stored} AS {query} WITH NO DATA")
         else:

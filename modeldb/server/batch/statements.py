@@ -17,8 +17,13 @@ from modeldb.signature import Signature
 TYPES = {"prediction": "float8", "label": "text", "probability": "float8", "error": "text"}
 
 
-def select(call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed: bool = False) -> str:
-    """A SELECT of the columns that the rows of a call of _score() hold: kept, outputs, and features_hash if hashed."""
+def select(
+    call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed: bool = False, source: str | None = None
+) -> str:
+    """A SELECT of the columns that the rows of a call of _score() hold: kept, outputs, and features_hash if hashed.
+
+    source: what the rows come from, where PostgreSQL should know and cannot see it in the call.
+    """
     fields = []
     for position, column in enumerate(kept, 1):
         array, cast = column.bare_type if column.collects else "text", f"::{column.type}"
@@ -27,9 +32,10 @@ def select(call: str, kept: Sequence[Column], outputs: Sequence[str], *, hashed:
     fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
     if hashed:
         fields.append("pg_catalog.unnest((c).hash::int8[]) AS features_hash")
+    always = f" WHERE NOT EXISTS (SELECT FROM {source} WHERE false)" if source else ""
     # OFFSET 0 keeps the function from being called once per field.
     return (
-        f"SELECT {', '.join(fields)}\nFROM (SELECT {call} AS c OFFSET 0) AS chunks\n"
+        f"SELECT {', '.join(fields)}\nFROM (SELECT {call} AS c{always} OFFSET 0) AS chunks\n"
         "WHERE (c).failure IS NULL OR modeldb._fail((c).failure)"
     )
 
