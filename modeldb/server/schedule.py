@@ -22,7 +22,8 @@ def next_time(cron: str | None, after: float) -> float:
 
     fields = (cron or "").split()
     if len(fields) != 5:
-        raise _invalid(cron, f"it has {len(fields)} fields instead of minute, hour, day, month and day of the week")
+        count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+        raise _invalid(cron, f"it has {count} instead of minute, hour, day, month and day of the week")
     for field in fields:
         if not _FIELD.fullmatch(field):
             raise _invalid(cron, f"{field!r} is not a list of values, ranges and * with their steps")

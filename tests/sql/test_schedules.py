@@ -64,7 +64,7 @@ def test_unscheduling_what_has_no_schedule_does_nothing(scores: psycopg.Connecti
         ("", ["0 fields"]),
         ("* * * *", ["4 fields"]),
         ("0 * * * * *", ["6 fields"]),
-        ("@daily", ["1 fields"]),
+        ("@daily", ["1 field "]),
         ("60 * * * *", ["minute"]),
         ("* 24 * * *", ["hour"]),
         ("* * 0 * *", ["day-of-month"]),
