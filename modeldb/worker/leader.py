@@ -43,6 +43,10 @@ class Worker:
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    def join(self, seconds: float) -> None:
+        """Wait, for so many seconds or until it runs no more."""
+        self._thread.join(seconds)
+
     def stop(self, *, patience: float = 5.0) -> None:
         """Take nothing new, cancel what runs, and wait for at most about so many seconds until it has ended.
 

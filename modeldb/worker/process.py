@@ -12,13 +12,14 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT}
 def serve(worker: Worker) -> bool:
     """Run a worker until SIGTERM or SIGINT; whether it was one of them that ended it.
 
-    The signals are blocked and waited for, in all threads that start from here, so that none interrupts anything. To be
+    The signals are blocked, in all threads that start from here, and looked for, so that none interrupts anything. To be
     called in the main thread. Raises what Worker.start() raises.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     worker.start()
-    told = None
-    while told is None and worker.running():
-        told = signal.sigtimedwait(SIGNALS, 1.0)
+    told = False
+    while not told and worker.running():
+        worker.join(0.2)
+        told = bool(signal.sigpending() & SIGNALS)
     worker.stop()
-    return told is not None
+    return told
