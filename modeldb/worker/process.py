@@ -6,20 +6,20 @@ import signal
 
 from modeldb.worker.leader import Worker
 
-SIGNALS = {signal.SIGTERM, signal.SIGINT}
+LOOK_SECONDS = 0.2
 
 
 def serve(worker: Worker) -> bool:
     """Run a worker until SIGTERM or SIGINT; whether it was one of them that ended it.
 
-    The signals are blocked, in all threads that start from here, and looked for, so that none interrupts anything. To be
-    called in the main thread. Raises what Worker.start() raises.
+    A handler only takes note: Python may run it in the middle of anything that this thread does. To be called in the
+    main thread. Raises what Worker.start() raises.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    told: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: told.append(received))
     worker.start()
-    told = False
     while not told and worker.running():
-        worker.join(0.2)
-        told = bool(signal.sigpending() & SIGNALS)
+        worker.join(LOOK_SECONDS)
     worker.stop()
-    return told
+    return bool(told)
