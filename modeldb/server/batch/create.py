@@ -113,7 +113,8 @@ class Relations:
         call = f"modeldb._score_stored({literal(self.name)})"
         query = statements.select(call, kept, incremental.OUTPUTS, hashed=incremental_, source=rows)
         if incremental_:
-            plpy.execute(f"CREATE TABLE {self.stored} AS {query} WITH NO DATA")
+            # Room for new versions of rows beside the old ones, so that an update leaves the index alone.
+            plpy.execute(f"CREATE TABLE {self.stored} WITH (fillfactor = 85) AS {query} WITH NO DATA")
         else:
             plpy.execute(f"CREATE MATERIALIZED VIEW {self.stored} AS {query} WITH NO DATA")
             plpy.execute(f"CREATE UNIQUE INDEX ON {self.stored} ({', '.join(map(quote, key))})")

@@ -13,7 +13,7 @@ from typing import Any
 
 import plpy
 
-from modeldb.errors import InvalidArgument
+from modeldb.errors import InvalidArgument, InvalidSource
 from modeldb.server.batch import binding, chunks, scoring, source, statements
 from modeldb.server.batch.source import Column, literal, quote
 from modeldb.server.batch.stored import Predictions
@@ -71,9 +71,21 @@ class Update:
         if found["source"] != found["stored"] and since is not None:
             # Rows came with a changed_at of long ago, as a reload brings them: compare all of them.
             found = self._apply(self._changed(None, full), found["stored"], None)
-        if found["source"] != found["stored"]:  # somebody else has written to the table
-            return int(plpy.execute(f"SELECT count(*) AS rows FROM {self.predictions.stored}")[0]["rows"])
+        if found["source"] != found["stored"]:
+            return self._count(found["source"])
         return int(found["stored"])
+
+    def _count(self, rows: int) -> int:
+        """The number of rows in the table, when it is not what was expected. Raises InvalidSource (MD503)."""
+        p = self.predictions
+        stored = int(plpy.execute(f"SELECT count(*) AS rows FROM {p.stored}")[0]["rows"])
+        if stored < rows:
+            raise InvalidSource(
+                f"the key ({', '.join(p.key)}) is not unique in the source",
+                detail=f"The source has {rows} rows, with {stored} different keys.",
+                hint="Create the predictions with more columns as the key, or with a query that has one row for each.",
+            )
+        return stored  # somebody else had written to the table
 
     def _fill(self) -> int:
         """The first run: an index that is made at the end costs half of one that grows."""
@@ -108,16 +120,20 @@ class Update:
     def _apply(self, rows: str, before: int, since: str | None) -> Any:
         """Score rows, carry columns over and delete what is gone, all by one snapshot: {"source", "stored"} rows."""
         p = self.predictions
-        every = [*p.kept, *OUTPUTS, "features_hash"]
+        rest = [*p.columns, *OUTPUTS, "features_hash"]
+        # A row can be updated once in a statement: when all are scored, their columns come along with that.
+        carried = "" if rows == p.source else self._carried(since)
         query = f"""
-            WITH scored AS (
-                INSERT INTO {p.stored} AS t ({_list(every)}) {self._scored(rows)}
-                ON CONFLICT ({_list(p.key)}) DO UPDATE SET {_assign(every[len(p.key) :], "excluded")}
-                WHERE {_differ(every[len(p.key) :], "t", "excluded")}
-                RETURNING t.xmax = 0 AS inserted
-            ), {self._carried(since)} counted AS MATERIALIZED (
-                SELECT (SELECT count(*) FROM {p.source}) AS source,
-                    {before} + (SELECT count(*) FROM scored WHERE inserted) AS stored
+            WITH fresh AS MATERIALIZED ({self._scored(rows)}),
+            changed AS (
+                UPDATE {p.stored} AS t SET {_assign(rest, "f")} FROM fresh AS f
+                WHERE {p.same_key("f", "t")} AND {_differ(rest, "t", "f")}
+            ), added AS (
+                INSERT INTO {p.stored} ({_list([*p.key, *rest])}) SELECT f.* FROM fresh AS f
+                WHERE NOT EXISTS (SELECT FROM {p.stored} AS t WHERE {p.same_key("f", "t")})
+                RETURNING 1
+            ), {carried} counted AS MATERIALIZED (
+                SELECT (SELECT count(*) FROM {p.source}) AS source, {before} + (SELECT count(*) FROM added) AS stored
             ), gone AS (
                 DELETE FROM {p.stored} AS t WHERE (SELECT source <> stored FROM counted)
                     AND NOT EXISTS (SELECT FROM {p.source} AS s WHERE {p.same_key("s", "t")})

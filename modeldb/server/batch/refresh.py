@@ -15,7 +15,7 @@ from modeldb.server.batch.owner import acting_as
 from modeldb.server.batch.stored import Predictions
 
 _ENDS_THE_SESSION = ("57014", "57P01", "57P02", "57P03", "57P05")  # cancelled, shut down: not a failure of the run
-_NOT_UNIQUE = ("23505", "21000")  # a duplicate key, and one of two rows of the same INSERT ... ON CONFLICT
+_NOT_UNIQUE = "23505"
 
 _MAY = """
     SELECT pg_has_role(modeldb._who(), $1, 'USAGE') OR pg_has_role(modeldb._who(), 'modeldb_worker', 'USAGE') AS may,
@@ -103,7 +103,7 @@ class Run:
             return error
         if known := boundary.from_spi(error):
             return known
-        if _sqlstate(error) in _NOT_UNIQUE:
+        if _sqlstate(error) == _NOT_UNIQUE:
             return InvalidSource(
                 f"the key ({', '.join(self.predictions.key)}) is not unique in the source",
                 detail=(getattr(error, "spidata", None) or (None, None))[1],

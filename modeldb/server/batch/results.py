@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from modeldb.signature import Signature, class_text
 class Answers:
     """What a model says of n rows; None for what its task does not have.
 
-    numbers: (n,) float64. labels: n texts. probabilities: (n,) float64, of the label or of the class asked for.
+    numbers: (n,) float64. labels: (n,) texts, quoted as elements of an array literal. probabilities: (n,) float64, of
+    the label or of the class asked for.
     """
 
     numbers: Array | None
-    labels: Sequence[str] | None
+    labels: Array | None
     probabilities: Array | None
 
 
@@ -62,12 +62,12 @@ def interpret(signature: Signature, raw: dict[str, Any], rows: int, wanted: int 
     if names.probabilities is not None:
         matrix = np.asarray(raw[names.probabilities], dtype=np.float64).reshape(rows, -1)
     positions = _positions(signature, raw, matrix, rows)
-    texts = np.array([class_text(label) for label in signature.classes or ()], dtype=object)
+    texts = np.array([_quoted(class_text(label)) for label in signature.classes or ()], dtype=object)
     numbers = np.array(signature.classes, dtype=np.float64)[positions] if signature.numeric else None
     probabilities = None
     if matrix is not None:
         probabilities = matrix[np.arange(rows), positions] if wanted is None else matrix[:, wanted]
-    return Answers(numbers, texts[positions].tolist(), probabilities)
+    return Answers(numbers, texts[positions], probabilities)
 
 
 def _positions(signature: Signature, raw: dict[str, Any], matrix: Array | None, rows: int) -> Array:
@@ -99,12 +99,14 @@ def _number_text(value: float) -> str:
     return repr(value) if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"
 
 
-def texts_literal(found: Sequence[str | None], answered: Array | None) -> str:
+def labels_literal(quoted: Array, answered: Array | None) -> str:
+    """A text[] literal of texts that are quoted already."""
+    return "{" + ",".join((quoted if answered is None else _spread(quoted, answered)).tolist()) + "}"
+
+
+def texts_literal(found: Sequence[str | None]) -> str:
     """A text[] literal."""
-    quoted = [_quoted(text) for text in found]
-    if answered is not None:
-        quoted = _spread(np.array(quoted, dtype=object), answered).tolist()
-    return "{" + ",".join(quoted) + "}"
+    return "{" + ",".join(map(_quoted, found)) + "}"
 
 
 def _spread(found: Array, answered: Array) -> Array:
@@ -114,7 +116,6 @@ def _spread(found: Array, answered: Array) -> Array:
     return spread
 
 
-@lru_cache(maxsize=4096)
 def _quoted(text: str | None) -> str:
     """An element of an array literal."""
     if text is None:

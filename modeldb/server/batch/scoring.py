@@ -85,9 +85,9 @@ class Run:
         return (
             chunk.kept,
             None if numbers is None else results.numbers_literal(numbers, answered),
-            None if labels is None else results.texts_literal(labels, answered),
+            None if labels is None else results.labels_literal(labels, answered),
             None if probabilities is None else results.numbers_literal(probabilities, answered),
-            results.texts_literal(_messages(errors, chunk.rows), None) if errors else None,
+            results.texts_literal(_messages(errors, chunk.rows)) if errors else None,
             chunk.hashes,
             None,
         )

@@ -13,6 +13,7 @@ from modeldb.server.backend import ask, refuse_parallel
 
 _COMMENT = r"--[^\n]*|/\*.*?\*/"
 _QUERY = re.compile(rf"(?:\s|{_COMMENT})*(?:\(|(?:select|with|values|table)\b)", re.IGNORECASE | re.DOTALL)
+_END = re.compile(r"[\s;]+\Z")
 _RELATION = """
     SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind::text AS kind
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -67,7 +68,7 @@ def resolve(text: str | None) -> str:
     if text is None:
         raise InvalidSource("the source is NULL")
     if is_query(text):
-        return f"({text.rstrip().rstrip(';')}\n)"  # the line may end in a comment
+        return f"({_END.sub('', text)}\n)"  # the last line may end in a comment
     try:
         found = relation(text)
     except plpy.SPIError as error:  # no name at all
