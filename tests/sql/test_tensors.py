@@ -6,29 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from onnx import TensorProto, helper
 from support.answers import answer, refusal
 from support.fixtures import Session
-from support.onnx_models import serialize
+from support.onnx_models import TENSORS as FEATURES
+from support.onnx_models import tensors
 
 import modeldb
 from modeldb.errors import NonFiniteFeature, NullFeature, SignatureMismatch, WrongType
-
-FEATURES = [{"name": "a", "type": "int8"}, {"name": "b", "type": "bool"}, {"name": "c", "type": "float8"}]
-
-
-def tensors() -> bytes:
-    """a + 10 b + 100 c, where a is int64, b boolean and c float32."""
-    kinds = {"a": TensorProto.INT64, "b": TensorProto.BOOL, "c": TensorProto.FLOAT}
-    nodes = [helper.make_node("Cast", [name], [f"{name}f"], to=TensorProto.DOUBLE) for name in kinds]
-    constants = [helper.make_tensor(f"k{k}", TensorProto.DOUBLE, [], [k]) for k in (10.0, 100.0)]
-    nodes += [
-        helper.make_node("Mul", ["bf", "k10.0"], ["tens"]),
-        helper.make_node("Mul", ["cf", "k100.0"], ["hundreds"]),
-        helper.make_node("Sum", ["af", "tens", "hundreds"], ["Y"]),
-    ]
-    inputs = [helper.make_tensor_value_info(name, kind, [None, 1]) for name, kind in kinds.items()]
-    return serialize(nodes, initializers=constants, inputs=inputs)
 
 
 @pytest.fixture
