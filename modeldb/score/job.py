@@ -118,8 +118,11 @@ class Run:
     @contextmanager
     def _snapshot(self) -> Iterator[str]:
         """A snapshot for other sessions to use. The table is locked first, and stays so as long as it is used."""
-        self.main.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        source.lock(self.main, self.source)
+        while True:
+            self.main.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if source.lock(self.main, self.source):
+                break
+            self.main.execute("ROLLBACK")
         yield one(self.main, "SELECT pg_catalog.pg_export_snapshot()")
         self.main.execute("COMMIT")
 

@@ -30,8 +30,14 @@ RESUME = "What was done is kept. The same command goes on from there."
 
 
 def open_session(engine: Engine) -> Session:
-    """A connection that is not the pool's any more, in autocommit mode: transactions are written out in SQL."""
-    pooled = engine.raw_connection()
+    """A connection that is not the pool's any more, in autocommit mode: transactions are written out in SQL.
+
+    Raises ConnectionFailed (MD906).
+    """
+    try:
+        pooled = engine.raw_connection()
+    except psycopg.OperationalError as error:
+        raise translate(error) or error from error
     session = cast(Session, pooled.driver_connection)
     pooled.detach()
     session.autocommit = True
@@ -97,9 +103,9 @@ def translated(key: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.UniqueViolation, psycopg.errors.NotNullViolation) as error:
-        what = "NULL in some rows" if error.sqlstate == "23502" else "not unique"
+        what = "NULL in some rows of" if error.sqlstate == "23502" else "not unique in"
         raise InvalidSource(
-            f"the key ({', '.join(key)}) is {what} of the source",
+            f"the key ({', '.join(key)}) is {what} the source",
             detail=error.diag.message_detail or error.diag.message_primary,
             hint="Drop the target, and name the columns that identify a row.",
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from modeldb.errors import InvalidSource
-from modeldb.score.sessions import Session, rows
+from modeldb.score.sessions import Session, one, rows
 
 MOST_BLOCKS, LEAST_BLOCKS = 2000, 64  # 16 MB, and as much as makes beginning a transaction a trifle
 
@@ -71,18 +71,22 @@ def find(session: Session, table: str) -> Source:
     return source
 
 
-def lock(session: Session, source: Source) -> None:
-    """Keep the table from being rewritten, as first statement of a transaction: before its snapshot is taken.
+def lock(session: Session, source: Source) -> bool:
+    """Keep the source from being rewritten until the end of a transaction, whose first statement this is.
 
-    A materialized view cannot be locked by name, but whatever refreshes it leaves rows that every snapshot sees.
+    A table is locked before the snapshot is taken. A materialized view cannot be, so it may have been refreshed in
+    between, with rows that are newer than the snapshot and seen all the same: false then.
     """
     if source.kind != "m":
         session.execute(f"LOCK TABLE {source.name} IN ACCESS SHARE MODE".encode())
+        return True
+    session.execute(f"SELECT FROM {source.name} LIMIT 0".encode())
+    query = "SELECT relfilenode = pg_catalog.pg_relation_filenode(oid) FROM pg_catalog.pg_class WHERE oid = %s"
+    return bool(one(session, query, [source.oid]))
 
 
 def leaf_sizes(session: Session, source: Source) -> list[int]:
     """The blocks of each relation that holds rows of the source, after its snapshot. Raises InvalidSource (MD503)."""
-    session.execute(f"SELECT FROM {source.name} LIMIT 0".encode())  # locks a materialized view
     leaves = rows(session, _LEAVES, [source.oid])
     for leaf in leaves:
         _check_leaf(source, leaf)

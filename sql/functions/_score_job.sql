@@ -26,13 +26,14 @@ AS $$
 DECLARE
     name CONSTANT text := modeldb._score_target(relation);
 BEGIN
-    DELETE FROM modeldb.score_job j WHERE j.target = name;
+    DELETE FROM modeldb.score_job j
+    WHERE j.target = name OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = j.relation);
     INSERT INTO modeldb.score_job (target, relation, source, model, version, key, columns, class, on_error, started_by)
     VALUES (name, relation, source, model, version, key, columns, class, on_error, modeldb._who());
 END
 $$;
 COMMENT ON FUNCTION modeldb._score_begin(oid, text, text, integer, text[], text[], text, text) IS
-    'Note down a job, in the transaction that creates its target. A job of a table of the same name that was dropped goes.';
+    'Note down a job, in the transaction that creates its target. Jobs whose targets were dropped go.';
 
 CREATE OR REPLACE FUNCTION modeldb._score_snapshot(relation oid, snapshot pg_snapshot) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -30,7 +30,7 @@ from modeldb.errors import (
     ScoreConflict,
     UnknownModel,
 )
-from modeldb.score import resume, sessions, source
+from modeldb.score import client, resume, sessions, source
 from modeldb.score.task import Progress
 
 ROWS = 5000
@@ -59,6 +59,7 @@ def template(server: str, template: str) -> Iterator[str]:
 def many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "MOST_BLOCKS", 16)
     monkeypatch.setattr(source, "LEAST_BLOCKS", 4)
+    monkeypatch.setattr(client, "MOST_JOBS", 1)  # a backend that is new costs more than the rows do
 
 
 @pytest.fixture
@@ -361,6 +362,11 @@ def test_a_lost_connection_is_explained(db: modeldb.Database, points: psycopg.Co
     assert "goes on from there" in str(caught.value.hint)
     assert db.score("points", model="m", key="id", into="scored").resumed
     assert differing(points, "scored", RIGHT) == 0
+
+
+def test_an_unreachable_database(url: str) -> None:
+    with pytest.raises(ConnectionFailed, match="cannot be reached"):
+        modeldb.connect(in_database(url, "nowhere")).score("points", model="m", key="id", into="scored")
 
 
 def test_old_runs_are_forgotten(db: modeldb.Database, points: psycopg.Connection) -> None:
