@@ -12,6 +12,7 @@ import pytest
 from support.answers import answer
 from support.fixtures import Session
 from support.registering import Register
+from support.workers import until
 
 ROWS = 2000
 WRITERS = 4
@@ -64,8 +65,8 @@ class Writer:
         self.connection, self.random, self.done = connection, random.Random(seed), Counter[str]()
         connection.execute("SET lock_timeout = '200ms'")
 
-    def write(self, until: float) -> None:
-        while time.monotonic() < until:
+    def write(self, end: float) -> None:
+        while time.monotonic() < end:
             pause = self.random.choice((0.0, 0.0, 0.0, 0.02, 0.3, 2.0))
             try:
                 with self.connection.transaction(force_rollback=self.random.random() < 0.2):
@@ -111,10 +112,10 @@ def differences(connection: psycopg.Connection) -> list[tuple[object, ...]]:
 def test_a_run_after_concurrent_writers_gives_what_a_full_scoring_gives(
     rows: psycopg.Connection, session: Session
 ) -> None:
-    until = time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS
     writers = [Writer(session(), seed) for seed in range(WRITERS)]
     long = [Writer(session(), seed) for seed in range(len(OWN))]
-    threads = [threading.Thread(target=writer.write, args=[until]) for writer in writers]
+    threads = [threading.Thread(target=writer.write, args=[end]) for writer in writers]
     for writer, mine, waits in zip(long, OWN, [(0.0, LONG), (LONG, 0.0)], strict=True):
         threads.append(threading.Thread(target=writer.write_long, args=[mine, *waits]))
     for thread in threads:
@@ -136,4 +137,35 @@ def test_columns_that_are_not_read_score_nothing(rows: psycopg.Connection) -> No
     assert differences(rows) == []
     rows.execute("UPDATE rows SET b = b + 1 WHERE id <= 30")
     assert answer(rows, "SELECT scored FROM refresh_predictions('scores')") == 30
+    assert differences(rows) == []
+
+
+UNTIL = "SELECT complete_until FROM modeldb.prediction_set"
+
+
+def test_time_stands_still_while_a_session_does_not_show_its_transactions(
+    rows: psycopg.Connection, session: Session
+) -> None:
+    hidden, before = session(), answer(rows, UNTIL)
+    hidden.execute("SET track_activities = off")
+    with hidden.transaction():
+        hidden.execute("UPDATE rows SET a = a + 1 WHERE id < 10")
+        rows.execute("SELECT refresh_predictions('scores')")
+        assert answer(rows, UNTIL) == before
+    hidden.close()
+    until(lambda: answer(rows, "SELECT count(*) FROM pg_stat_activity WHERE state = 'disabled'") == 0, "it is gone")
+    assert answer(rows, "SELECT scored FROM refresh_predictions('scores')") == 9
+    assert answer(rows, UNTIL) > before
+
+
+def test_time_stands_still_in_an_old_snapshot(rows: psycopg.Connection, session: Session) -> None:
+    """Rows that the snapshot does not see yet may have any time until now."""
+    refresher, before = session(), answer(rows, UNTIL)
+    with refresher.transaction():
+        refresher.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        refresher.execute("SELECT count(*) FROM rows")
+        rows.execute("UPDATE rows SET a = a + 1 WHERE id < 10")
+        assert answer(refresher, "SELECT scored FROM refresh_predictions('scores')") == 0
+    assert answer(rows, UNTIL) == before
+    assert answer(rows, "SELECT scored FROM refresh_predictions('scores')") == 9
     assert differences(rows) == []

@@ -27,7 +27,8 @@ _COMPLETE_UNTIL = """
     SELECT (least(now(), min(a.xact_start)) - interval '10 seconds')::text AS time,
         current_setting('transaction_isolation') = 'read committed'
             AND pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
-            AND NOT EXISTS (SELECT FROM pg_prepared_xacts p WHERE p.database = current_database()) AS known
+            AND NOT EXISTS (SELECT FROM pg_prepared_xacts p WHERE p.database = current_database())
+            AND bool_or(a.state = 'disabled') IS NOT TRUE AS known
     FROM pg_stat_activity a
     WHERE a.datname = current_database() AND a.backend_type <> 'autovacuum worker'"""
 
@@ -35,8 +36,9 @@ _COMPLETE_UNTIL = """
 def complete_until(before: str | None) -> str | None:
     """The time before which no row will appear any more, to be asked for before the rows are read.
 
-    The margin is for transactions that have begun and are not shown yet. Of prepared transactions nobody knows when
-    they began, and in REPEATABLE READ the snapshot is older than the question: then the time of the run before stays.
+    The margin is for transactions that have begun and are not shown yet. Of prepared transactions and of sessions
+    without track_activities nobody knows when they began, and in REPEATABLE READ the snapshot is older than the
+    question: then the time of the run before stays.
     """
     [row] = plpy.execute(_COMPLETE_UNTIL)
     return row["time"] if row["known"] else before
