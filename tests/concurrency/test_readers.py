@@ -147,3 +147,24 @@ def test_a_snapshot_keeps_its_version_and_holds_up_no_refresh(
         assert answer(reader, query) == before
     assert answer(reader, query) != before
     assert reader.execute(READ.encode()).fetchone() == (ROWS, 1, 1, 0)
+
+
+def test_a_run_holds_up_nobody_but_other_runs(scores: psycopg.Connection, session: Session) -> None:
+    scores.execute("SELECT create_predictions('scores', 'm', 'rows', 'id')")
+    other = session()
+    other.execute("SET lock_timeout = '1s'")
+    with scores.transaction():
+        assert answer(scores, "SELECT error FROM refresh_predictions('scores')") is None
+        for query in (
+            "SELECT schedule_predictions('scores', '0 5 1 1 *')",
+            "SELECT describe_predictions('scores')",
+            "SELECT name FROM modeldb.predictions",
+            "SELECT unschedule_predictions('scores')",
+            "SELECT create_predictions('others', 'm', 'rows', 'id')",
+            "SELECT promote('m', 2)",
+            "UPDATE rows SET a = 1 WHERE id = 1 RETURNING id",
+        ):
+            answer(other, query)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("SELECT refresh_predictions('scores')")
+    assert answer(other, "SELECT error FROM refresh_predictions('scores')") is None

@@ -50,11 +50,14 @@ class Predictions:
 
 
 def lock(name: str) -> Predictions:
-    """The predictions of a name, locked against other runs until the transaction ends. Raises UnknownPredictions."""
+    """The predictions of a name, locked against other runs until the transaction ends. Raises UnknownPredictions.
+
+    NO KEY: who schedules them meanwhile refers to the row, and does not wait.
+    """
     refuse_parallel()
     query = """SELECT name, stored, source, model, key, columns, shape, class AS label, on_error, incremental,
                    changed_at, version, rows, complete_until::text
-               FROM modeldb.prediction_set WHERE name = $1 FOR UPDATE"""
+               FROM modeldb.prediction_set WHERE name = $1 FOR NO KEY UPDATE"""
     found = plpy.execute(plpy.prepare(query, ["text"]), [name])
     if not found:
         raise UnknownPredictions(f"there are no predictions {name!r}")
