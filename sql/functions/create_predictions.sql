@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION modeldb._create_predictions(
     name text, model text, source text, key text[], columns text[], on_error text, class text, incremental boolean,
     changed_at text
 ) RETURNS modeldb.batch_runs
-LANGUAGE plpython3u VOLATILE PARALLEL UNSAFE SET jit = off
+LANGUAGE plpython3u VOLATILE PARALLEL UNSAFE SET jit = off SET quote_all_identifiers = off
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

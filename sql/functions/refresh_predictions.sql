@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION modeldb._refresh(
 ) RETURNS modeldb.batch_runs
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO' SET intervalstyle = 'postgres'
-SET extra_float_digits = 1
+SET extra_float_digits = 1 SET quote_all_identifiers = off
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)
@@ -14,7 +14,8 @@ return SD["call"](*args)
 $$;
 COMMENT ON FUNCTION modeldb._refresh(text, boolean, text, boolean) IS
     'Run predictions with the rights of their owner, whoever calls: the owner, or a member of modeldb_worker. An error '
-    'is recorded and warned of, or raised. The settings keep values exact that pass through text.';
+    'is recorded and warned of, or raised. The settings keep values exact that pass through text; with all identifiers quoted '
+    'REFRESH MATERIALIZED VIEW CONCURRENTLY fails.';
 
 CREATE OR REPLACE FUNCTION modeldb.refresh_predictions(name text, "full" boolean DEFAULT false)
 RETURNS modeldb.batch_runs
