@@ -22,7 +22,9 @@ def migrate(connection: Connection) -> None:
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS modeldb"))
     context.configure(connection=connection, version_table_schema="modeldb", transactional_ddl=True)
     context.run_migrations()
-    apply_definitions(connection, config.attributes.get("paths", []))
+    if context.get_context().get_current_heads() == tuple(context.script.get_heads()):
+        # Functions go with the newest tables; at a revision before that they are left out.
+        apply_definitions(connection, config.attributes.get("paths", []))
 
 
 if context.is_offline_mode():

@@ -13,6 +13,7 @@ FAMILIES = {
     "MD2": "InputError",
     "MD3": "ArtifactError",
     "MD4": "PredictionError",
+    "MD5": "BatchError",
     "MD9": "InstallationError",
 }
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

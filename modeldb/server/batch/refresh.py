@@ -91,7 +91,23 @@ class Run:
         before, how = scoring.scored, "CONCURRENTLY " if self.owner["populated"] else ""
         with acting_as(self.owner["owner"], restricted=False):
             plpy.execute(f"REFRESH MATERIALIZED VIEW {how}{self.predictions.stored}")
-        return scoring.scored - before
+            rows = scoring.scored - before
+            if how:
+                self._check_unique(rows)
+        return rows
+
+    def _check_unique(self, rows: int) -> None:
+        """Rows that repeat in every column would otherwise be taken for one. Raises InvalidSource (MD503)."""
+        [found] = plpy.execute(f"SELECT count(*) AS stored FROM {self.predictions.stored}")
+        if found["stored"] != rows:
+            raise self._not_unique(f"{rows} rows of the source have {found['stored']} different keys.")
+
+    def _not_unique(self, detail: str | None) -> InvalidSource:
+        return InvalidSource(
+            f"the key ({', '.join(self.predictions.key)}) is not unique in the source",
+            detail=detail,
+            hint="Create the predictions with more columns as the key, or with a query that has one row for each.",
+        )
 
     def _keep(self, assignments: str, types: list[str], values: list[Any]) -> None:
         query = f"UPDATE modeldb.prediction_set SET {assignments} WHERE name = $1"
@@ -104,11 +120,7 @@ class Run:
         if known := boundary.from_spi(error):
             return known
         if _sqlstate(error) == _NOT_UNIQUE:
-            return InvalidSource(
-                f"the key ({', '.join(self.predictions.key)}) is not unique in the source",
-                detail=(getattr(error, "spidata", None) or (None, None))[1],
-                hint="Create the predictions with more columns as the key, or with a query that has one row for each.",
-            )
+            return self._not_unique(boundary.parts(error)[2])
         return error
 
     def failed(self, error: Any, runner: str, seconds: float) -> dict[str, Any]:
