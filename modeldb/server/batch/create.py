@@ -51,7 +51,7 @@ def create_predictions(
     known = source.columns(rows)
     _check_columns(known, key, columns, changed_at)
     kept = source.pick(known, [*key, *columns], "the key or the columns")
-    made.store(kept, key, rows, incremental_=incremental_)
+    made.store(source.collated(kept, rows), key, rows, incremental_=incremental_)
     made.view(kept, shape, model, rows, with_error=on_error == "null")
     values = [made.name, made.stored, rows, rows == made.query, model, key, columns, shape]
     ask(_REGISTER, _TYPES, [*values, label, on_error, incremental_, changed_at])

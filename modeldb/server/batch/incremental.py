@@ -16,7 +16,7 @@ import plpy
 from modeldb.errors import InvalidArgument, InvalidSource
 from modeldb.server.batch import binding, chunks, scoring, source, statements
 from modeldb.server.batch.source import Column, literal, quote
-from modeldb.server.batch.stored import Predictions
+from modeldb.server.batch.stored import Predictions, equality
 from modeldb.signature import Signature
 
 OUTPUTS = list(statements.TYPES)
@@ -63,6 +63,7 @@ class Update:
         self.changed_at = known.get(predictions.changed_at or "")
         model = predictions.model.partition("@")[0].partition("/")[0]
         self.model = f"{model}/{version}"
+        self.equality = equality(predictions)
 
     def run(self, *, full: bool) -> int:
         """Bring the table up to date; the number of rows it has then. full: score every row again."""
@@ -111,12 +112,18 @@ class Update:
         time = f"({literal(since)}::timestamptz - interval '{margin}')::{self.changed_at.bare_type}"
         return f"({column} >= {time} OR {column} IS NULL)"
 
+    def _same_key(self, left: str, right: str) -> str:
+        """SQL: two aliases have the same key."""
+        names = [quote(name) for name in self.predictions.key]
+        equal = [self.equality.get(name, "=") for name in self.predictions.key]
+        return " AND ".join(f"{left}.{name} {sign} {right}.{name}" for name, sign in zip(names, equal, strict=True))
+
     def _changed(self, since: str | None, full: bool) -> str:
         """The rows of the source that are to be scored."""
         p = self.predictions
         if full:
             return p.source
-        return f"""(SELECT s.* FROM {p.source} AS s LEFT JOIN {p.stored} AS t ON {p.same_key("s", "t")}
+        return f"""(SELECT s.* FROM {p.source} AS s LEFT JOIN {p.stored} AS t ON {self._same_key("s", "t")}
             WHERE {self._since(since)} AND t.features_hash IS DISTINCT FROM {self.hash})"""
 
     def _apply(self, rows: str, before: int, since: str | None) -> Any:
@@ -129,16 +136,16 @@ class Update:
             WITH fresh AS MATERIALIZED ({self._scored(rows)}),
             changed AS (
                 UPDATE {p.stored} AS t SET {_assign(rest, "f")} FROM fresh AS f
-                WHERE {p.same_key("f", "t")} AND {_differ(rest, "t", "f")}
+                WHERE {self._same_key("f", "t")} AND {_differ(rest, "t", "f")}
             ), added AS (
                 INSERT INTO {p.stored} ({_list([*p.key, *rest])}) SELECT f.* FROM fresh AS f
-                WHERE NOT EXISTS (SELECT FROM {p.stored} AS t WHERE {p.same_key("f", "t")})
+                WHERE NOT EXISTS (SELECT FROM {p.stored} AS t WHERE {self._same_key("f", "t")})
                 RETURNING 1
             ), {carried} counted AS MATERIALIZED (
                 SELECT (SELECT count(*) FROM {p.source}) AS source, {before} + (SELECT count(*) FROM added) AS stored
             ), gone AS (
                 DELETE FROM {p.stored} AS t WHERE (SELECT source <> stored FROM counted)
-                    AND NOT EXISTS (SELECT FROM {p.source} AS s WHERE {p.same_key("s", "t")})
+                    AND NOT EXISTS (SELECT FROM {p.source} AS s WHERE {self._same_key("s", "t")})
                 RETURNING 1
             )
             SELECT source, stored - (SELECT count(*) FROM gone) AS stored FROM counted"""
@@ -151,7 +158,7 @@ class Update:
             return ""
         return f"""carried AS (
                 UPDATE {p.stored} AS t SET {_assign(p.columns, "s")} FROM {p.source} AS s
-                WHERE {p.same_key("s", "t")} AND {self._since(since)} AND t.features_hash = {self.hash}
+                WHERE {self._same_key("s", "t")} AND {self._since(since)} AND t.features_hash = {self.hash}
                     AND {_differ(p.columns, "t", "s")}
             ), """
 

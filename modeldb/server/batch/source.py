@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import plpy
@@ -23,12 +23,22 @@ _TYPE = """
         typarray OPERATOR(pg_catalog.<>) 0 AND typcategory OPERATOR(pg_catalog.<>) 'A' AS collects
     FROM pg_catalog.pg_type WHERE oid OPERATOR(pg_catalog.=) $1"""
 
+_COLLATIONS = """
+    SELECT a.attname AS name, pg_catalog.format('%I.%I', n.nspname, c.collname) AS collation
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+    JOIN pg_catalog.pg_collation c ON c.oid OPERATOR(pg_catalog.=) a.attcollation
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.collnamespace
+    WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)
+        AND a.attcollation OPERATOR(pg_catalog.<>) t.typcollation"""
+
 
 @dataclass(frozen=True)
 class Column:
     """A column of a source. ``name`` is unquoted; ``type`` as SQL writes it, with its modifier, ``bare_type`` without.
 
     ``collects``: array_agg() makes an array of the type, which unnest() takes apart again (not so arrays of arrays).
+    ``collation``: where it is known and not the type's own.
     """
 
     name: str
@@ -36,6 +46,7 @@ class Column:
     type: str
     bare_type: str
     collects: bool
+    collation: str | None = None
 
     @property
     def quoted(self) -> str:
@@ -108,3 +119,9 @@ def pick(known: dict[str, Column], names: list[str], what: str) -> list[Column]:
             hint="Names of columns are written as they are stored: mostly in lower case, and without quotes.",
         )
     return [known[name] for name in names]
+
+
+def collated(found: list[Column], relation: str) -> list[Column]:
+    """The columns with the collations that they have in a relation: by those, two values of a key may be the same."""
+    collations = {row["name"]: row["collation"] for row in ask(_COLLATIONS, ["text"], [relation])}
+    return [replace(column, collation=collations.get(column.name)) for column in found]

@@ -28,6 +28,7 @@ def select(
     for position, column in enumerate(kept, 1):
         array, cast = column.bare_type if column.collects else "text", f"::{column.type}"
         cast = "" if array == column.type else cast
+        cast += f" COLLATE {column.collation}" if column.collation else ""
         fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{array}[]){cast} AS {column.quoted}")
     fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
     if hashed:

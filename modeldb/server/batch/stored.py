@@ -9,7 +9,6 @@ import plpy
 
 from modeldb.errors import PredictionsMismatch, UnknownPredictions
 from modeldb.server.backend import refuse_parallel
-from modeldb.server.batch.source import quote
 
 RESERVED = ("prediction", "label", "probability", "error", "model", "model_version", "scored_at", "features_hash")
 
@@ -19,6 +18,18 @@ _OWNER = """
         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
             AND v.oid = modeldb._relation($2) AND v.relowner = c.relowner) AS shown
     FROM pg_class c WHERE c.oid = modeldb._relation($1)"""
+
+_EQUALITY = """
+    SELECT a.attname AS name, format('OPERATOR(%I.%s)', n.nspname, o.oprname) AS operator
+    FROM pg_index i
+    CROSS JOIN unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    JOIN pg_opclass c ON c.oid = k.opclass
+    JOIN pg_amop s ON s.amopfamily = c.opcfamily AND s.amoplefttype = c.opcintype AND s.amoprighttype = c.opcintype
+        AND s.amopstrategy = 3
+    JOIN pg_operator o ON o.oid = s.amopopr
+    JOIN pg_namespace n ON n.oid = o.oprnamespace
+    WHERE i.indrelid = modeldb._relation($1) AND i.indisprimary"""
 
 
 @dataclass(frozen=True)
@@ -43,10 +54,6 @@ class Predictions:
     @property
     def kept(self) -> list[str]:
         return [*self.key, *self.columns]
-
-    def same_key(self, left: str, right: str) -> str:
-        """SQL: two aliases have the same key."""
-        return " AND ".join(f"{left}.{quote(name)} = {right}.{quote(name)}" for name in self.key)
 
 
 def lock(name: str) -> Predictions:
@@ -78,3 +85,9 @@ def owner(predictions: Predictions) -> Any:
             f"the view {predictions.name} was dropped, renamed, or given to another owner than {predictions.stored}"
         )
     return found[0]
+
+
+def equality(predictions: Predictions) -> dict[str, str]:
+    """By column of the key, the operator by which the primary key tells values apart: not each type's is just "="."""
+    found = plpy.execute(plpy.prepare(_EQUALITY, ["text"]), [predictions.stored])
+    return {row["name"]: row["operator"] for row in found}
