@@ -95,12 +95,17 @@ class Relations:
         """What to select from; for a query a view is made, in which PostgreSQL keeps what its names meant."""
         resolved = source.resolve(given)
         if not source.is_query(given):
+            if (source.relation(resolved) or {}).get("temporary"):
+                raise InvalidSource(f"{resolved} is temporary, and goes with the session")
             return resolved
         _check_free(self.query)
         try:
+            source.columns(resolved)
             plpy.execute(f"CREATE VIEW {self.query} AS SELECT * FROM {resolved} AS s")
         except plpy.spiexceptions.SyntaxError as error:
             raise InvalidSource(f"the source is not a query: {error}") from None
+        except plpy.spiexceptions.InvalidTableDefinition:
+            raise InvalidSource("the query reads something temporary, which goes with the session") from None
         return self.query
 
     def store(self, kept: list[Column], key: list[str], rows: str, *, incremental_: bool) -> None:
