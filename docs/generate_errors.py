@@ -31,6 +31,7 @@ FAMILIES = {
     "MD2": "MD2xx: the input of a prediction",
     "MD3": "MD3xx: artifacts and their conversion",
     "MD4": "MD4xx: prediction",
+    "MD5": "MD5xx: batch predictions",
     "MD9": "MD9xx: installation",
 }
 TAIL = """

@@ -15,7 +15,9 @@ from batching.rounds import Progress
 from batching.subject import Subject
 
 SAMPLE_SECONDS = 0.02
-PRIVATE = re.compile(r"^Private_(?:Clean|Dirty): +(\d+) kB$", re.MULTILINE)  # shared buffers are shared
+# What belongs to no file and to no shared memory. Private_Clean and Private_Dirty would count pages of shared buffers
+# that only this process happens to have touched.
+PRIVATE = re.compile(r"^Anonymous: +(\d+) kB$", re.MULTILINE)
 
 
 class Peak(threading.Thread):

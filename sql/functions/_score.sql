@@ -28,7 +28,7 @@ return SD["call"](predictions)
 $$;
 COMMENT ON FUNCTION modeldb._score_stored(text) IS
     'The rows that a materialized view of create_predictions() is made of, by the version that its last run was of: a '
-    'restored dump makes the same rows again.';
+    'restored dump makes the same rows again. Other than in a run, a row that cannot be scored has no prediction.';
 
 CREATE OR REPLACE FUNCTION modeldb._score_statement(
     model text, source text, key text[], columns text[], class text, on_error text, condition text

@@ -19,6 +19,7 @@ CREATE TABLE modeldb.prediction_set (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_by text NOT NULL,
     version integer,
+    setting bigint,
     scored_at timestamptz,
     rows bigint,
     complete_until timestamptz
@@ -29,6 +30,7 @@ COMMENT ON COLUMN modeldb.prediction_set.name IS 'The view, with its schema and 
 COMMENT ON COLUMN modeldb.prediction_set.stored IS 'The materialized view, or the table of incremental predictions.';
 COMMENT ON COLUMN modeldb.prediction_set.owns_source IS 'The source is a view that was made of a query, and goes with the predictions.';
 COMMENT ON COLUMN modeldb.prediction_set.shape IS 'Which of prediction, label and probability the model''s task has.';
+COMMENT ON COLUMN modeldb.prediction_set.setting IS 'The epoch of the model''s newest setting, made by configure(), at the last run.';
 COMMENT ON COLUMN modeldb.prediction_set.scored_at IS 'The predictions are those of the source''s rows as they were at this time.';
 COMMENT ON COLUMN modeldb.prediction_set.complete_until IS
     'Incremental: every row whose changed_at is before this has been taken notice of.';

@@ -21,7 +21,7 @@ def functions(db: modeldb.Database) -> list[str]:
         """SELECT format('%s(%s) → %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid)) AS heading
            FROM pg_proc WHERE pronamespace = 'modeldb'::regnamespace AND proname NOT LIKE '\\_%'"""
     )
-    return sorted(re.sub(r"(DEFAULT (?:NULL|'[^']*'))::\w+", r"\1", row["heading"]) for row in rows)
+    return sorted(re.sub(r"(DEFAULT (?:NULL|'[^']*'))::\w+(?:\[\])?", r"\1", row["heading"]) for row in rows)
 
 
 def test_the_reference_has_every_function_with_its_signature_and_no_other(db: modeldb.Database) -> None:

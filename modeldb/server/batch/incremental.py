@@ -61,8 +61,7 @@ class Update:
         self.kept = source.pick(known, predictions.kept, "the key or the columns")
         self.hash = chunks.features_hash(binding.bound_columns(signature, list(known.values())))
         self.changed_at = known.get(predictions.changed_at or "")
-        model = predictions.model.partition("@")[0].partition("/")[0]
-        self.model = f"{model}/{version}"
+        self.model = f"{predictions.model_name}/{version}"
         self.equality = equality(predictions)
 
     def run(self, *, full: bool) -> int:

@@ -78,14 +78,25 @@ class Run:
             raise PredictionsMismatch(
                 f"the predictions have {_and(p.shape)}, version {version} of the model gives {_and(shape)}"
             )
-        self._keep("version = $2, scored_at = clock_timestamp()", ["integer"], [version])
+        setting = self._newest_setting()
+        kept = "version = $2, setting = $3, scored_at = clock_timestamp()"
+        self._keep(kept, ["integer", "bigint"], [version, setting])
         if p.incremental:
+            anew = full or (version, setting) != (p.version, p.setting)
             with acting_as(self.owner["owner"]):
-                rows = incremental.Update(p, signature, version).run(full=full or version != p.version)
+                rows = incremental.Update(p, signature, version).run(full=anew)
         else:
-            rows = self._refresh_view()
+            with statements.strictly(p.name):
+                rows = self._refresh_view()
         self._keep("rows = $2, complete_until = $3::timestamptz", ["bigint", "text"], [rows, until])
         return rows
+
+    def _newest_setting(self) -> int | None:
+        """What configure() set last may change predictions of rows and versions that stay the same."""
+        query = "SELECT max(epoch) AS epoch FROM modeldb.model_setting WHERE model = $1"
+        [found] = plpy.execute(plpy.prepare(query, ["text"]), [self.predictions.model_name])
+        epoch: int | None = found["epoch"]
+        return epoch
 
     def _refresh_view(self) -> int:
         before, how = scoring.scored, "CONCURRENTLY " if self.owner["populated"] else ""

@@ -83,6 +83,8 @@ def resolve(text: str | None) -> str:
         return f"({_END.sub('', text)}\n)"  # the last line may end in a comment
     try:
         found = relation(text)
+    except plpy.spiexceptions.InsufficientPrivilege:
+        raise
     except plpy.SPIError as error:  # no name at all
         raise InvalidSource(f"{text!r:.100} is neither the name of a table nor a query: {error}") from None
     if found is None:

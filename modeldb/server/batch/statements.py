@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -80,18 +81,34 @@ def score(*task: Any) -> Iterator[scoring.Row]:
     return scoring.guarded(scoring.Task(*task))
 
 
+_strict: str | None = None
+
+
+@contextmanager
+def strictly(predictions: str) -> Iterator[None]:
+    """Within the block, a row of these predictions that cannot be scored is what their on_error says.
+
+    Elsewhere it has no prediction. So is it when a dump is restored: PostgreSQL then makes the rows by itself, of
+    rows that may have come after the last run, and an error would leave the view without any.
+    """
+    global _strict
+    _strict = predictions
+    try:
+        yield
+    finally:
+        _strict = None
+
+
 def score_stored(predictions: str) -> Iterator[scoring.Row]:
     """The body of _score_stored()."""
     query = """SELECT model, version, source, key, columns, class, on_error
                FROM modeldb.prediction_set WHERE name OPERATOR(pg_catalog.=) $1"""
     [row] = ask(query, ["text"], [predictions])
-    return scoring.guarded(pinned(row))
+    return scoring.guarded(_pinned(row, row["on_error"] if predictions == _strict else "null"))
 
 
-def pinned(row: Any) -> scoring.Task:
+def _pinned(row: Any, on_error: str) -> scoring.Task:
     """What a row of prediction_set asks for, of the version that it holds."""
     model = str(row["model"]).partition("@")[0].partition("/")[0]
     kept = [*row["key"], *row["columns"]]
-    return scoring.Task(
-        f"{model}/{row['version']}", row["source"], kept, len(row["key"]), row["class"], row["on_error"]
-    )
+    return scoring.Task(f"{model}/{row['version']}", row["source"], kept, len(row["key"]), row["class"], on_error)

@@ -48,12 +48,18 @@ class Predictions:
     incremental: bool
     changed_at: str | None
     version: int | None
+    setting: int | None
     rows: int | None
     complete_until: str | None
 
     @property
     def kept(self) -> list[str]:
         return [*self.key, *self.columns]
+
+    @property
+    def model_name(self) -> str:
+        """The model without alias or version."""
+        return self.model.partition("@")[0].partition("/")[0]
 
 
 def lock(name: str) -> Predictions:
@@ -63,7 +69,7 @@ def lock(name: str) -> Predictions:
     """
     refuse_parallel()
     query = """SELECT name, stored, source, model, key, columns, shape, class AS label, on_error, incremental,
-                   changed_at, version, rows, complete_until::text
+                   changed_at, version, setting, rows, complete_until::text
                FROM modeldb.prediction_set WHERE name = $1 FOR NO KEY UPDATE"""
     found = plpy.execute(plpy.prepare(query, ["text"]), [name])
     if not found:
