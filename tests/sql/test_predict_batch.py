@@ -564,11 +564,13 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_settings_of_the_session(connect: Connect, more: None, setting: str) -> None:
-    connection = connect()
-    connection.execute(f"SET {setting}".encode())
-    for model, outputs in (("gaps", EVERY), ("mixed", EVERY), ("kinds", ("prediction",))):
-        assert differing(connection, model, f"SELECT * FROM {model} WHERE row_id <= 40", "row_id", *outputs) == []
-    source = "SELECT E'a\\\\b' || chr(228) AS id, 0.1::float8 AS a, 1::float8 / 3 AS b"
-    assert differing(connection, "m", source, "id", "prediction") == []
-    assert differing(connection, "k", "SELECT 1 AS id, 3 AS a, 1 AS b, 0.1::float8 AS c", "id", "prediction") == []
+def test_settings_of_the_session(reader: psycopg.Connection, more: None, setting: str) -> None:
+    reader.execute(f"SET {setting}".encode())
+    try:
+        for model, outputs in (("gaps", EVERY), ("mixed", EVERY), ("kinds", ("prediction",))):
+            assert differing(reader, model, f"SELECT * FROM {model} WHERE row_id <= 40", "row_id", *outputs) == []
+        source = "SELECT E'a\\\\b' || chr(228) AS id, 0.1::float8 AS a, 1::float8 / 3 AS b"
+        assert differing(reader, "m", source, "id", "prediction") == []
+        assert differing(reader, "k", "SELECT 1 AS id, 3 AS a, 1 AS b, 0.1::float8 AS c", "id", "prediction") == []
+    finally:
+        reader.execute("RESET ALL")
