@@ -1,4 +1,4 @@
-"""Every case, predicted in the database row by row, agrees with scikit-learn on all of its 2,000 rows."""
+"""Every case, predicted in the database row by row, agrees with scikit-learn on all of its 2,000 rows, and in a batch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from support.tables import write_table
 
 import modeldb
+from parity.batching import check_batch
 from parity.cases import CASES, Case
 from parity.comparing import as_frame, check, registered
 from parity.data import ROWS
@@ -19,6 +20,7 @@ def test_sql_agrees_with_scikit_learn(case: Case, module_db: modeldb.Database, r
     assert len(frame) == ROWS
     write_table(module_db, case.id, frame)
     check(case, version, estimator, X, reader, case.id)
+    check_batch(version.signature, reader, case.id, case.id)
 
 
 def test_there_are_enough_cases_and_each_has_its_name() -> None:
