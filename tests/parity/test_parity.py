@@ -1,4 +1,4 @@
-"""Every case, predicted in the database row by row, agrees with scikit-learn on all of its 2,000 rows, and in a batch."""
+"""Every case, predicted in the database row by row and in a batch, agrees with scikit-learn on its 2,000 rows."""
 
 from __future__ import annotations
 
