@@ -83,13 +83,29 @@ def test_each_value_is_that_of_a_single_prediction(
     assert differing(reader, model, f"SELECT * FROM {table}", "row_id", *outputs) == []
 
 
-@pytest.mark.parametrize("rows", [0, 1, 4999, 5000, 5001, 10001])
+@pytest.mark.parametrize("rows", [0, 1, 99, 100, 101, 500, 501, 2100, 7099, 7100, 7101])
 def test_sources_of_any_length(reader: psycopg.Connection, rows: int) -> None:
-    """5000 rows are a chunk."""
+    """Chunks are of 100, 400, 1600 and 5000 rows, those behind that of 5000 too."""
     source = f"SELECT i AS id, i * 0.1 AS a, -i AS b FROM generate_series(1, {rows}) AS i"
     assert differing(reader, "m", source, "id", "prediction") == []
     found = answers(reader, "SELECT row_key::int FROM predict_batch('m', %s, 'id')", source)
     assert found == list(range(1, rows + 1))
+
+
+def test_long_texts_come_in_small_chunks(connect: Connect) -> None:
+    """The memory of the backend grows by some megabytes, not by those that the source has."""
+    connection = connect()
+    query = "SELECT count(row_key), sum(length(row_key)) FROM predict_batch('m', {}, 'doc')"
+    source = "SELECT 1 AS a, 1 AS b, repeat(''x'', {}) AS doc FROM generate_series(1, 4000)"
+    assert connection.execute(query.format(f"'{source.format(1)}'").encode()).fetchone() == (4000, 4000)
+    before = peak(connection)
+    assert connection.execute(query.format(f"'{source.format(30000)}'").encode()).fetchone() == (4000, 120_000_000)
+    assert peak(connection) - before < 80_000
+
+
+def peak(connection: psycopg.Connection) -> int:
+    """The most memory that the backend ever had, in kilobytes."""
+    return int(answer(connection, "SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\\s+(\\d+)')"))
 
 
 def test_without_a_key_the_rows_come_in_the_order_of_the_source(reader: psycopg.Connection) -> None:

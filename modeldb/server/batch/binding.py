@@ -36,6 +36,8 @@ class Part:
     values: Array
     missing: Array | None
     tensor: Array
+    size: int
+    """Bytes or characters that came for it."""
 
 
 class Numbers:
@@ -68,7 +70,7 @@ class Numbers:
         tensor = np.array(found, dtype=DTYPES[self.entry.dtype])  # a copy: the bytes are not aligned
         if self.rounded is not None:
             np.copyto(tensor, tensor.astype(np.float32), where=self.rounded)
-        return Part(found, missing, tensor)
+        return Part(found, missing, tensor, len(data))
 
 
 class Texts:
@@ -86,11 +88,11 @@ class Texts:
         found[:] = orjson.loads(data)
         missing = found == None  # noqa: E711  (element by element)
         if not missing.any():
-            return Part(found, None, found)
+            return Part(found, None, found, len(data))
         tensor = found.copy()
         for at, feature in enumerate(self.features):
             tensor[missing[:, at], at] = feature.missing or ""
-        return Part(found, missing, tensor)
+        return Part(found, missing, tensor, len(data))
 
 
 class Whole:
@@ -110,7 +112,7 @@ class Whole:
         tensor = np.zeros(found.shape, dtype=DTYPES[self.entry.dtype])
         for at, feature in enumerate(self.features):
             tensor[:, at] = [_or_zero(feature, value) for value in found[:, at]]
-        return Part(found, missing if missing.any() else None, tensor)
+        return Part(found, missing if missing.any() else None, tensor, len(data))
 
 
 def _or_zero(feature: Feature, value: Any) -> Any:

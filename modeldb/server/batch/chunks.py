@@ -17,7 +17,7 @@ from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch.binding import Part
 from modeldb.server.batch.source import Column
 
-MOST_ROWS, LEAST_ROWS, VALUES = 5000, 100, 150_000
+MOST_ROWS, LEAST_ROWS, VALUES, BYTES = 5000, 100, 150_000, 4_000_000
 
 
 @dataclass
@@ -36,6 +36,15 @@ def chunk_rows(features: int) -> int:
     return max(LEAST_ROWS, min(MOST_ROWS, VALUES // max(features, 1)))
 
 
+def next_rows(most: int, rows: int, chunk: Chunk) -> int:
+    """The rows of the chunk after one that was to have so many: fewer than most where texts are long.
+
+    It grows by steps, as what comes next may be longer than what came before.
+    """
+    size = sum(map(len, chunk.kept)) + sum(part.size for part in chunk.parts)
+    return max(1, min(most, 4 * rows, BYTES * chunk.rows // max(size, 1)))
+
+
 def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Sequence[Column]) -> Iterator[Chunk]:
     """The rows of a source in chunks. ``hashed``: the columns to hash; none: no hashes."""
     refuse_parallel()
@@ -47,13 +56,16 @@ def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Se
     query = ", ".join(f"{field} AS {name}" for (field, _), name in zip(fields, names, strict=True))
     cursor = ask("SELECT modeldb._open($1) AS name", ["text"], [f"SELECT {query} FROM {source} AS s"])[0]["name"]
     plan = _collector(names, [kind for _, kind in fields], len(kept), readers)
-    size = chunk_rows(sum(len(reader.features) for reader in readers))
+    most, size = chunk_rows(sum(len(reader.features) for reader in readers)), LEAST_ROWS
     while True:
         row = plpy.execute(plan, [cursor, size])[0]
-        if row["n"]:
-            yield _chunk(row, names, len(kept), readers)
         if row["n"] < size:
             break
+        chunk = _chunk(row, names, len(kept), readers)
+        size = next_rows(most, size, chunk)
+        yield chunk
+    if row["n"]:
+        yield _chunk(row, names, len(kept), readers)
     # Not in a finally clause: where the statement wants no more rows, the generator is closed at a time when plpy must
     # not be called. Then the transaction's end closes the cursor.
     ask("SELECT modeldb._close($1)", ["refcursor"], [cursor])
