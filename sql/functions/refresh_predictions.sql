@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION modeldb._refresh(
 ) RETURNS modeldb.batch_runs
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO' SET intervalstyle = 'postgres'
-SET extra_float_digits = 1 SET quote_all_identifiers = off
+SET extra_float_digits = 1 SET quote_all_identifiers = off SET array_nulls = on
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

@@ -13,7 +13,7 @@ from support.answers import answer, answers, refusal
 from support.batch import CALLS, Connect, differences, single
 from support.flowers import Garden
 from support.models import Trained
-from support.onnx_models import TENSORS, described, linear, serialize, tensors
+from support.onnx_models import TENSORS, described, linear, serialize, tensors, weights
 from support.tables import write_table
 
 import modeldb
@@ -27,6 +27,7 @@ from modeldb.errors import (
     NoProbabilities,
     NotANumber,
     NullFeature,
+    SignatureMismatch,
     UnknownAlias,
     UnknownClass,
     UnknownModel,
@@ -106,6 +107,38 @@ def test_long_texts_come_in_small_chunks(connect: Connect) -> None:
 def peak(connection: psycopg.Connection) -> int:
     """The most memory that the backend ever had, in kilobytes."""
     return int(answer(connection, "SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\\s+(\\d+)')"))
+
+
+def test_graphs_that_take_one_row_at_a_time(scratch: psycopg.Connection) -> None:
+    """As exporters of other frameworks make them."""
+    inputs = [helper.make_tensor_value_info("X", TensorProto.DOUBLE, [1, 2])]
+    outputs = [helper.make_tensor_value_info("Y", TensorProto.DOUBLE, [1, 1])]
+    nodes, weight = [helper.make_node("MatMul", ["X", "W"], ["Y"])], weights(2.0, 1.0)
+    graph = serialize(nodes, initializers=[weight], inputs=inputs, outputs=outputs)
+    scratch.execute("SELECT register_model('one', %s, %s::jsonb)", [graph, Jsonb(described("a", "b"))])
+    source = "SELECT i AS id, i AS a, nullif(i, 7) AS b FROM generate_series(1, 300) AS i"
+    assert differing(scratch, "one", f"SELECT * FROM ({source}) AS s WHERE id <> 7", "id", "prediction") == []
+    query = "SELECT row_key FROM predict_batch('one', %s, 'id', on_error => 'null') WHERE prediction IS NULL"
+    assert answers(scratch, query, source) == ["7"]
+
+
+def test_outputs_that_do_not_fit_the_signature(scratch: psycopg.Connection) -> None:
+    """Labels that are none of the classes, and more rows than were given."""
+    outputs = [helper.make_tensor_value_info("L", TensorProto.INT64, [None, 1])]
+    nodes = [
+        helper.make_node("MatMul", ["X", "W"], ["S"]),
+        helper.make_node("Cast", ["S"], ["L"], to=TensorProto.INT64),
+    ]
+    graph = serialize(nodes, initializers=[weights(1.0, 0.0)], outputs=outputs)
+    signature = {"features": ["a", "b"], "task": "classification", "classes": [0, 1], "outputs": {"label": "L"}}
+    scratch.execute("SELECT register_model('labels', %s, %s::jsonb)", [graph, Jsonb(signature)])
+    nodes = [helper.make_node("Concat", ["X", "X"], ["Z"], axis=0), helper.make_node("MatMul", ["Z", "W"], ["Y"])]
+    graph = serialize(nodes, initializers=[weights(1.0, 0.0)])
+    scratch.execute("SELECT register_model('twice', %s, %s::jsonb)", [graph, Jsonb(described("a", "b"))])
+    assert differing(scratch, "labels", "SELECT 1 AS id, 1 AS a, 1 AS b", "id", "prediction", "label") == []
+    for model, word in (("labels", "gives 7"), ("twice", "do not fit")):
+        with scratch.transaction(force_rollback=True):
+            refusal(scratch, f"SELECT predict_batch('{model}', 'SELECT 7 AS a, 1 AS b')", SignatureMismatch, word)
 
 
 def test_without_a_key_the_rows_come_in_the_order_of_the_source(reader: psycopg.Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modeldb.errors import NoProbabilities, NotANumber, UnknownClass
+from modeldb.errors import NoProbabilities, NotANumber, SignatureMismatch, UnknownClass
 from modeldb.runtime import Array
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature, class_text
@@ -51,8 +51,34 @@ def class_position(scorer: Scorer, name: str | None) -> int | None:
     return scorer.class_positions[name]
 
 
+def rows_per_run(scorer: Scorer) -> int | None:
+    """How many rows the graph takes at once, where that is fixed: one, as some exporters have it."""
+    sizes = {entry.shape[0] for entry in scorer.loaded.session.get_inputs() if entry.shape}
+    fixed = [size for size in sizes if isinstance(size, int)]
+    return min(fixed) if fixed else None
+
+
+def joined(raw: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The outputs of several runs, one after the other."""
+    if len(raw) == 1:
+        return raw[0]
+    return {name: np.concatenate([np.atleast_1d(one[name]) for one in raw]) for name in raw[0]}
+
+
 def interpret(signature: Signature, raw: dict[str, Any], rows: int, wanted: int | None) -> Answers:
-    """The graph's outputs for n rows. wanted: the position of the class whose probability is asked for."""
+    """The graph's outputs for n rows. wanted: the position of the class whose probability is asked for.
+
+    Raises SignatureMismatch (MD305).
+    """
+    try:
+        return _interpret(signature, raw, rows, wanted)
+    except (IndexError, ValueError, TypeError) as error:
+        raise SignatureMismatch(f"the model's outputs do not fit its signature: {error}") from None
+    except KeyError as error:
+        raise SignatureMismatch(f"the model gives {error}, which is none of its classes") from None
+
+
+def _interpret(signature: Signature, raw: dict[str, Any], rows: int, wanted: int | None) -> Answers:
     names = signature.outputs
     if names.value is not None:
         return Answers(np.asarray(raw[names.value], dtype=np.float64).reshape(rows), None, None)

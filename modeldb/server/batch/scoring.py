@@ -70,6 +70,7 @@ class Run:
         columns = list(known.values())
         self.readers = binding.inputs(scorer.signature, columns)
         self.hashed = binding.bound_columns(scorer.signature, columns) if task.hashed else []
+        self.rows_per_run = results.rows_per_run(scorer)
 
     def answer(self, chunk: chunks.Chunk) -> Row:
         """A chunk's predictions. Raises what is wrong with a row unless on_error is 'null'."""
@@ -125,10 +126,16 @@ class Run:
         for reader, part in zip(self.readers, chunk.parts, strict=True):
             tensor = part.tensor if count == chunk.rows else part.tensor[rows]
             feeds[reader.entry.name] = tensor.reshape(count, *reader.entry.shape)
+        step = self.rows_per_run or count
+        parts = ({name: tensor[at : at + step] for name, tensor in feeds.items()} for at in range(0, count, step))
+        raw = [self._execute(part) for part in parts]
+        return results.interpret(self.scorer.signature, results.joined(raw), count, self.wanted)
+
+    def _execute(self, feeds: dict[str, Array]) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
-        self.scorer.loaded.hits += count
         self.scorer.watched(lambda: found.append(self.scorer.model.run(feeds, self.scorer.options)))
-        return results.interpret(self.scorer.signature, found[-1], count, self.wanted)
+        self.scorer.loaded.hits += len(next(iter(feeds.values())))
+        return found[-1]
 
     def _check_key(self, chunk: chunks.Chunk) -> None:
         for column, filled in zip(self.kept[: self.task.key], chunk.filled, strict=False):
