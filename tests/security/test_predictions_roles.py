@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from support.answers import answer, answers, refusal
-from support.batch import Connect, run, wrong_rows
+from support.batch import KINDS, Connect, run, wrong_rows
 
 from modeldb.errors import MissingPrivilege, PredictionsMismatch, UnknownPredictions
 
@@ -17,7 +17,6 @@ TABLE = """
     INSERT INTO t SELECT i, i * 0.1, -i FROM generate_series(1, 100) AS i"""
 ROLES = ("test_alice", "test_bob", "test_member", "test_reader", "test_nobody")
 Login = Callable[[str], psycopg.Connection]
-KINDS = pytest.mark.parametrize("incremental", [False, True], ids=["materialized", "incremental"])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from onnx import TensorProto, helper
 from support.answers import answer, answers, refusal
-from support.batch import run, wrong_rows
+from support.batch import KINDS, run, wrong_rows
 from support.flowers import Garden
 from support.onnx_models import serialize
 
@@ -38,7 +38,6 @@ from modeldb.errors import (
 TABLE = """
     CREATE TABLE t (id int PRIMARY KEY, a float8, b float8, note text, prediction int, nothing int, twice int);
     INSERT INTO t SELECT i, i * 0.1, -i, 'n' || i, 0, NULL, i / 2 FROM generate_series(1, 6000) AS i"""
-KINDS = pytest.mark.parametrize("incremental", [False, True], ids=["materialized", "incremental"])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,15 +12,24 @@ from psycopg.types.json import Jsonb
 
 import modeldb
 from support.answers import answer, answers
-from support.onnx_models import described, linear
+from support.flowers import Garden
+from support.models import Trained
+from support.onnx_models import TENSORS, described, linear, tensors
 from support.server import plain
+from support.tables import write_table
 
 CALLS = {
     "prediction": "predict({model}, s)",
     "label": "predict_label({model}, s)",
     "probability": "(SELECT max(p) FROM unnest(predict_proba({model}, s)) AS p)",
 }
+EVERY = tuple(CALLS)
 Connect = Callable[[], psycopg.Connection]
+KINDS = pytest.mark.parametrize("incremental", [False, True], ids=["materialized", "incremental"])
+TABLE = """
+    CREATE TABLE t (id int PRIMARY KEY, a float8, b float8, note text);
+    INSERT INTO t SELECT i, i * 0.1, -i, 'n' || i FROM generate_series(1, 100) AS i"""
+CREATE = "create_predictions('p', 'm', 't', 'id')"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +66,30 @@ def connect(module_url: str) -> Iterator[Connect]:
     yield make
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture(scope="module")
+def batch_models(
+    module_db: modeldb.Database,
+    garden: Garden,
+    linear_models: None,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Besides those of garden and linear_models: models of that name with a table each, and k of integer tensors."""
+    for name in ("kinds", "mixed", "gaps", "cancer", "diabetes"):
+        trained: Trained = request.getfixturevalue(name)
+        module_db.register(name, trained.estimator, sample=trained.X)
+        write_table(module_db, name, trained.X)
+    signature = json.dumps({"features": TENSORS, "task": "regression"})
+    module_db.query("SELECT modeldb.register_model('k', :onnx, CAST(:s AS jsonb))", onnx=tensors(), s=signature)
+
+
+@pytest.fixture
+def made(clean: psycopg.Connection) -> psycopg.Connection:
+    """A table t of 100 rows, and predictions p of it by m."""
+    clean.execute(TABLE.encode())
+    run(clean, CREATE)
+    return clean
 
 
 def shape(connection: psycopg.Connection, view: str) -> list[str]:
@@ -106,3 +140,29 @@ def stored_rows(connection: psycopg.Connection, stored: str, key: str = "id") ->
     """Where each row is stored and which transaction wrote it, by key: the same for a row that was left alone."""
     rows = answers(connection, f"SELECT ARRAY[{key}::text, ctid::text, xmin::text] FROM {stored}")
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def refreshed(connection: psycopg.Connection, name: str = "p") -> tuple[Any, Any]:
+    """(rows, scored) of a refresh without an error."""
+    found = run(connection, "refresh_predictions(%s)", name)
+    assert (found["error"], found["sqlstate"]) == (None, None)
+    return found["rows"], found["scored"]
+
+
+def columns(connection: psycopg.Connection, relation: str) -> list[tuple[str, str]]:
+    """Names and types of a relation's columns."""
+    query = """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+               WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"""
+    return connection.execute(query.encode(), [relation]).fetchall()
+
+
+def differing(connection: psycopg.Connection, model: str, source: str, key: str, *outputs: str) -> list[Any]:
+    """Rows of predict_batch() that are not what single predictions say, and those lacking."""
+    absent = " AND ".join(f"{name} IS NULL" for name in ("error", *(set(CALLS) - set(outputs))))
+    one = f"SELECT {key}::text AS row_key, {single(model, *outputs)} FROM ({source}) AS s"
+    batch = f"SELECT * FROM predict_batch('{model}', {_literal(source)}, '{key}') WHERE {absent}"
+    return differences(connection, one, batch, "row_key", *outputs)
+
+
+def _literal(text: str) -> str:
+    return " E'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
