@@ -7,6 +7,8 @@ import sys
 
 from batching.subject import POSITIVE, Subject
 
+import modeldb
+
 VIEW, SCORED = "view", "scored"
 CREATE = """
 SELECT (made).error FROM modeldb.create_predictions(
@@ -42,7 +44,14 @@ def stored(subject: Subject) -> str:
 
 
 def score(subject: Subject, jobs: int = 2) -> None:
-    """Score into a table that is not there yet, as a process of its own."""
+    """Score into a table that is not there yet, as `modeldb score` does once it has started."""
+    db = modeldb.connect(subject.url)
+    db.score(subject.table, model=subject.model, key="id", into=subject.target(SCORED), class_=POSITIVE, jobs=jobs)
+    db.engine.dispose()
+
+
+def score_by_command(subject: Subject, jobs: int = 2) -> None:
+    """The same as a process of its own."""
     command = [sys.executable, "-m", "modeldb.cli", "score", subject.table, "--url", subject.url]
     options = ["--model", subject.model, "--key", "id", "--into", subject.target(SCORED), "--class", POSITIVE]
     subprocess.run([*command, *options, "--jobs", str(jobs)], check=True, stdout=subprocess.DEVNULL)

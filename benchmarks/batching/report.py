@@ -25,6 +25,7 @@ WAYS = {
     "plain": "REFRESH MATERIALIZED VIEW",
     "concurrent": "refresh_predictions(), 1 % changed",
     "score2": "modeldb score --jobs 2",
+    "score2, with the program's start": "the same, with the program's start",
     "expert": "an expert's client",
     "expert, default threads": "the same, onnxruntime's default threads",
     "pandas": "read_sql, scikit-learn, to_sql",

@@ -45,6 +45,8 @@ class Rounds:
             self.time("plain", lambda: ours.refresh_plainly(self.subject, stored), view, stored)
             self.drop(ours.SCORED)
             self.time("score2", lambda: ours.score(self.subject), self.subject.target(ours.SCORED))
+            self.drop(ours.SCORED)
+            self.time("score2, with the program's start", lambda: ours.score_by_command(self.subject))
         ours.drop(self.subject)
         self.drop(ours.SCORED)
 

@@ -2,6 +2,9 @@
 
 Numbers come as one float8[][] per input, in PostgreSQL's own memory layout, so that no value is touched on its way;
 texts and the rare tensors of integers and booleans come as JSON, which a C library reads.
+
+Each reader has ``fields``, expressions over a row s with their types; ``collected``, what makes one value of the fields
+of many rows; and ``read``, which takes that value apart.
 """
 
 from __future__ import annotations
@@ -43,14 +46,16 @@ class Part:
 class Numbers:
     """An input of floating point numbers."""
 
-    sql_type = "float8[]"
-    collected = "modeldb._memory(pg_catalog.array_agg({0}))"
-
     def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
         self.entry, self.features = entry, features
-        self.expression = f"ARRAY[{', '.join(map(_number, features, columns))}]::float8[]"
+        self.fields = [(f"s.{column.quoted}", column.bare_type) for column in columns]
+        self.casts = [_float_cast(column) for column in columns]
         rounded = [feature.type == "float4" for feature in features]
         self.rounded = np.array(rounded) if any(rounded) and entry.dtype == "float64" else None
+
+    def collected(self, names: Sequence[str]) -> str:
+        floats = (f"{name}{cast}" for name, cast in zip(names, self.casts, strict=True))
+        return f"modeldb._memory(pg_catalog.array_agg(ARRAY[{', '.join(floats)}]))"
 
     def read(self, data: bytes, rows: int) -> Part:
         width = len(self.features)
@@ -76,16 +81,17 @@ class Numbers:
 class Texts:
     """An input of strings."""
 
-    sql_type = "text[]"
-    collected = "pg_catalog.to_json(pg_catalog.array_agg({0}))::text"
-
     def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
         self.entry, self.features = entry, features
-        self.expression = f"ARRAY[{', '.join(f's.{column.quoted}::text' for column in columns)}]"
+        self.fields = [(f"s.{column.quoted}::text", "text") for column in columns]
+
+    def collected(self, names: Sequence[str]) -> str:
+        return f"pg_catalog.json_build_array({', '.join(f'pg_catalog.array_agg({name})' for name in names)})::text"
 
     def read(self, data: str, rows: int) -> Part:
         found = np.empty((rows, len(self.features)), dtype=object)
-        found[:] = orjson.loads(data)
+        for at, column in enumerate(orjson.loads(data)):
+            found[:, at] = column
         missing = found == None  # noqa: E711  (element by element)
         if not missing.any():
             return Part(found, None, found, len(data))
@@ -98,12 +104,12 @@ class Texts:
 class Whole:
     """An input of integers or booleans, which has nothing for a missing value: zero stands in until it is judged."""
 
-    sql_type = "json"
-    collected = "pg_catalog.json_agg({0})::text"
-
     def __init__(self, entry: Input, features: Sequence[Feature], columns: Sequence[Column]) -> None:
         self.entry, self.features = entry, features
-        self.expression = f"pg_catalog.json_build_array({', '.join(map(_json, columns))})"
+        self.fields = [(f"pg_catalog.json_build_array({', '.join(map(_json, columns))})", "json")]
+
+    def collected(self, names: Sequence[str]) -> str:
+        return f"pg_catalog.json_agg({names[0]})::text"
 
     def read(self, data: str, rows: int) -> Part:
         found = np.empty((rows, len(self.features)), dtype=object)
@@ -151,9 +157,9 @@ def _check_type(feature: Feature, column: Column) -> None:
         )
 
 
-def _number(feature: Feature, column: Column) -> str:
+def _float_cast(column: Column) -> str:
     through = {values.BOOL: "::int4", values.OID: "::int8"}.get(values.base_type(column.oid), "")
-    return f"s.{column.quoted}{through}::float8"
+    return f"{through}::float8"
 
 
 def _json(column: Column) -> str:

@@ -48,24 +48,18 @@ def next_rows(most: int, rows: int, chunk: Chunk) -> int:
 def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Sequence[Column]) -> Iterator[Chunk]:
     """The rows of a source in chunks. ``hashed``: the columns to hash; none: no hashes."""
     refuse_parallel()
-    fields = [(f"s.{c.quoted}" + ("" if c.collects else "::text"), c.bare_type if c.collects else "text") for c in kept]
-    fields += [(reader.expression, reader.sql_type) for reader in readers]
-    if hashed:
-        fields.append((features_hash(hashed), "int8"))
-    names = [f"c{i}" for i in range(len(fields))]
-    query = ", ".join(f"{field} AS {name}" for (field, _), name in zip(fields, names, strict=True))
+    plan, query = _statements(kept, readers, hashed)
     cursor = ask("SELECT modeldb._open($1) AS name", ["text"], [f"SELECT {query} FROM {source} AS s"])[0]["name"]
-    plan = _collector(names, [kind for _, kind in fields], len(kept), readers)
     most, size = chunk_rows(sum(len(reader.features) for reader in readers)), LEAST_ROWS
     while True:
         row = plpy.execute(plan, [cursor, size])[0]
         if row["n"] < size:
             break
-        chunk = _chunk(row, names, len(kept), readers)
+        chunk = _chunk(row, len(kept), readers)
         size = next_rows(most, size, chunk)
         yield chunk
     if row["n"]:
-        yield _chunk(row, names, len(kept), readers)
+        yield _chunk(row, len(kept), readers)
     # Not in a finally clause: where the statement wants no more rows, the generator is closed at a time when plpy must
     # not be called. Then the transaction's end closes the cursor.
     ask("SELECT modeldb._close($1)", ["refcursor"], [cursor])
@@ -80,27 +74,40 @@ def features_hash(columns: Sequence[Column]) -> str:
     return f"pg_catalog.hash_record_extended(ROW({', '.join(fields)}), 0)"
 
 
-def _collector(names: Sequence[str], kinds: Sequence[str], kept: int, readers: Sequence[Any]) -> Any:
-    """The plan that fetches a chunk and makes one value of each of its columns."""
+def _statements(kept: Sequence[Column], readers: Sequence[Any], hashed: Sequence[Column]) -> tuple[Any, str]:
+    """The plan that fetches a chunk and makes one value of each of its parts; the columns of the query it fetches from.
+
+    The values: n; kept0, filled0, ... for what is carried along; part0, ... for the inputs; hashes.
+    """
+    fields: list[tuple[str, str]] = []
     parts = ["pg_catalog.count(*) AS n"]
-    for name in names[:kept]:
-        parts += [f"pg_catalog.array_agg({name})::text AS {name}", f"pg_catalog.count({name}) AS {name}_n"]
-    for name, reader in zip(names[kept:], readers, strict=False):
-        parts.append(f"{reader.collected.format(name)} AS {name}")
-    if len(names) > kept + len(readers):
-        parts.append(f"pg_catalog.array_agg({names[-1]})::text AS {names[-1]}")
-    fields = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
-    query = f"SELECT {', '.join(parts)} FROM modeldb._next($1, $2) AS fetched ({fields})"
-    return plpy.prepare(query, ["refcursor", "integer"])
+    for position, column in enumerate(kept):
+        kind, cast = (column.bare_type, "") if column.collects else ("text", "::text")
+        name = _field(fields, f"s.{column.quoted}{cast}", kind)
+        parts.append(f"pg_catalog.array_agg({name})::text AS kept{position}")
+        parts.append(f"pg_catalog.count({name}) AS filled{position}")
+    for position, reader in enumerate(readers):
+        names = [_field(fields, *field) for field in reader.fields]
+        parts.append(f"{reader.collected(names)} AS part{position}")
+    hashes = _field(fields, features_hash(hashed), "int8") if hashed else None
+    parts.append(f"pg_catalog.array_agg({hashes})::text AS hashes" if hashes else "NULL::text AS hashes")
+    typed = ", ".join(f"c{position} {kind}" for position, (_, kind) in enumerate(fields))
+    plan = f"SELECT {', '.join(parts)} FROM modeldb._next($1, $2) AS fetched ({typed})"
+    query = ", ".join(f"{expression} AS c{position}" for position, (expression, _) in enumerate(fields))
+    return plpy.prepare(plan, ["refcursor", "integer"]), query
 
 
-def _chunk(row: Any, names: Sequence[str], kept: int, readers: Sequence[Any]) -> Chunk:
-    inputs = zip(readers, names[kept:], strict=False)
-    hashes = row[names[-1]] if len(names) > kept + len(readers) else None
+def _field(fields: list[tuple[str, str]], expression: str, kind: str) -> str:
+    """Add a column to a query; its name."""
+    fields.append((expression, kind))
+    return f"c{len(fields) - 1}"
+
+
+def _chunk(row: Any, kept: int, readers: Sequence[Any]) -> Chunk:
     return Chunk(
         rows=row["n"],
-        kept=[row[name] for name in names[:kept]],
-        filled=[row[f"{name}_n"] for name in names[:kept]],
-        parts=[reader.read(row[name], row["n"]) for reader, name in inputs],
-        hashes=hashes,
+        kept=[row[f"kept{position}"] for position in range(kept)],
+        filled=[row[f"filled{position}"] for position in range(kept)],
+        parts=[reader.read(row[f"part{position}"], row["n"]) for position, reader in enumerate(readers)],
+        hashes=row["hashes"],
     )

@@ -51,20 +51,6 @@ def class_position(scorer: Scorer, name: str | None) -> int | None:
     return scorer.class_positions[name]
 
 
-def rows_per_run(scorer: Scorer) -> int | None:
-    """How many rows the graph takes at once, where that is fixed: one, as some exporters have it."""
-    sizes = {entry.shape[0] for entry in scorer.loaded.session.get_inputs() if entry.shape}
-    fixed = [size for size in sizes if isinstance(size, int)]
-    return min(fixed) if fixed else None
-
-
-def joined(raw: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The outputs of several runs, one after the other."""
-    if len(raw) == 1:
-        return raw[0]
-    return {name: np.concatenate([np.atleast_1d(one[name]) for one in raw]) for name in raw[0]}
-
-
 def interpret(signature: Signature, raw: dict[str, Any], rows: int, wanted: int | None) -> Answers:
     """The graph's outputs for n rows. wanted: the position of the class whose probability is asked for.
 

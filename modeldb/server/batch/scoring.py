@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import orjson
@@ -15,6 +14,7 @@ from modeldb.runtime import Array
 from modeldb.server import boundary, predict
 from modeldb.server.backend import ask
 from modeldb.server.batch import binding, chunks, judging, results, source
+from modeldb.server.batch.running import Runner
 from modeldb.server.scorer import Scorer
 
 ON_ERROR = ("raise", "null")
@@ -70,7 +70,7 @@ class Run:
         columns = list(known.values())
         self.readers = binding.inputs(scorer.signature, columns)
         self.hashed = binding.bound_columns(scorer.signature, columns) if task.hashed else []
-        self.rows_per_run = results.rows_per_run(scorer)
+        self.runner = Runner(scorer)
 
     def answer(self, chunk: chunks.Chunk) -> Row:
         """A chunk's predictions. Raises what is wrong with a row unless on_error is 'null'."""
@@ -126,16 +126,8 @@ class Run:
         for reader, part in zip(self.readers, chunk.parts, strict=True):
             tensor = part.tensor if count == chunk.rows else part.tensor[rows]
             feeds[reader.entry.name] = tensor.reshape(count, *reader.entry.shape)
-        step = self.rows_per_run or count
-        parts = ({name: tensor[at : at + step] for name, tensor in feeds.items()} for at in range(0, count, step))
-        raw = [self._execute(part) for part in parts]
-        return results.interpret(self.scorer.signature, results.joined(raw), count, self.wanted)
-
-    def _execute(self, feeds: dict[str, Array]) -> dict[str, Any]:
-        found: list[dict[str, Any]] = []
-        self.scorer.watched(lambda: found.append(self.scorer.model.run(feeds, self.scorer.options)))
-        self.scorer.loaded.hits += len(next(iter(feeds.values())))
-        return found[-1]
+        raw = self.runner.run(feeds, count)
+        return results.interpret(self.scorer.signature, raw, count, self.wanted)
 
     def _check_key(self, chunk: chunks.Chunk) -> None:
         for column, filled in zip(self.kept[: self.task.key], chunk.filled, strict=False):
