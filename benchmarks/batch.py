@@ -4,8 +4,8 @@ The table has 30 double precision features; the models are a scaled logistic reg
 trees. Every way ends with a table of all keys, predictions and probabilities, and all are compared row by row.
 modeldb's and the expert's have a unique index on the key; modeldb's have the labels as text besides. The server's
 settings are the same for all. New connections are part of modeldb's time, but for the incremental refreshes, both of
-which are made by a session that has loaded the model. The start of Python is no part of anybody's time; that of `modeldb
-score` with it is shown besides.
+which are made by a session that has loaded the model. The start of Python is no part of anybody's time; `modeldb score`
+is shown with it besides.
 
 refresh_vs_expert: the slower of create_predictions() and a plain refresh, divided by the expert's client.
 concurrent_vs_expert: refresh_predictions() after 1 % of the rows changed, divided by the same.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from batching.subject import POSITIVE, Subject
-
 import modeldb
+from batching.subject import POSITIVE, Subject
 
 VIEW, SCORED = "view", "scored"
 CREATE = """

@@ -127,12 +127,11 @@ class Run:
         self.main.execute("COMMIT")
 
     def _conclude(self, remainder: resume.Remainder) -> int:
-        """Key, statistics and the end of the job in one transaction; the rows of the target."""
+        """Key and the end of the job in one transaction; the rows of the target."""
         job = self.job
         with self.main.transaction():
             self.main.execute("SET LOCAL synchronous_commit = on")
             target.ensure_key(self.main, job)
-            self.main.execute(f"ANALYZE {job.target}".encode())
             total = self.scored
             if remainder.rows is not None:
                 total = int(one(self.main, f"SELECT pg_catalog.count(*) FROM {job.target}"))

@@ -14,7 +14,7 @@ import plpy
 
 from modeldb.server import values
 from modeldb.server.backend import ask, refuse_parallel
-from modeldb.server.batch.binding import Part
+from modeldb.server.batch.binding import Numbers, Part
 from modeldb.server.batch.source import Column
 
 MOST_ROWS, LEAST_ROWS, VALUES, BYTES = 5000, 100, 150_000, 4_000_000
@@ -50,7 +50,8 @@ def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Se
     refuse_parallel()
     plan, query = _statements(kept, readers, hashed)
     cursor = ask("SELECT modeldb._open($1) AS name", ["text"], [f"SELECT {query} FROM {source} AS s"])[0]["name"]
-    most, size = chunk_rows(sum(len(reader.features) for reader in readers)), LEAST_ROWS
+    most = chunk_rows(sum(len(reader.features) for reader in readers))
+    size = most if all(values.is_number(column.oid) for column in kept) and _numeric(readers) else LEAST_ROWS
     while True:
         row = plpy.execute(plan, [cursor, size])[0]
         if row["n"] < size:
@@ -63,6 +64,11 @@ def read(source: str, kept: Sequence[Column], readers: Sequence[Any], hashed: Se
     # Not in a finally clause: where the statement wants no more rows, the generator is closed at a time when plpy must
     # not be called. Then the transaction's end closes the cursor.
     ask("SELECT modeldb._close($1)", ["refcursor"], [cursor])
+
+
+def _numeric(readers: Sequence[Any]) -> bool:
+    """Whether the rows' sizes are known: there are no texts among the features."""
+    return all(isinstance(reader, Numbers) for reader in readers)
 
 
 def features_hash(columns: Sequence[Column]) -> str:
