@@ -79,7 +79,8 @@ GRANT EXECUTE ON FUNCTION
     modeldb._register_predictions(
         text, text, text, boolean, text, text[], text[], text[], text, text, boolean, text),
     modeldb._path(text), modeldb._relation(text), modeldb._predictions(text),
-    modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._who(),
+    modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._owner(text),
+    modeldb._check_unrestricted(), modeldb._who(),
     modeldb._refresh(text, boolean, text, boolean),
     modeldb.create_predictions(text, text, text, text, text[], text, text, boolean, text),
     modeldb.create_predictions(text, text, text, text[], text[], text, text, boolean, text),
@@ -111,6 +112,13 @@ GRANT EXECUTE ON FUNCTION
     modeldb._cron_serves(text), modeldb._cron_schedule(text, text), modeldb._cron_unschedule(text),
     modeldb._cron_forget()
     TO modeldb_owner;
+
+-- An error may tell values of rows: only the owner of what was scored, and administrators, see the runs.
+DROP POLICY IF EXISTS owners ON modeldb.batch_runs;
+CREATE POLICY owners ON modeldb.batch_runs FOR SELECT TO modeldb_user USING (
+    pg_catalog.pg_has_role(
+        (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = modeldb._relation(predictions)), 'USAGE')
+    OR pg_catalog.pg_has_role('modeldb_admin', 'USAGE'));
 
 -- modeldb_publisher registers and promotes; the functions run as modeldb_admin.
 GRANT EXECUTE ON FUNCTION

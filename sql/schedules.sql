@@ -10,6 +10,11 @@ DECLARE
 BEGIN
     EXECUTE pg_catalog.format(
         'GRANT CONNECT ON DATABASE %I TO modeldb_cron, modeldb_worker', pg_catalog.current_database());
+    -- A run may take hours, and what limits other sessions would end it each time.
+    EXECUTE pg_catalog.format(
+        'ALTER ROLE modeldb_cron IN DATABASE %I SET statement_timeout = 0', pg_catalog.current_database());
+    EXECUTE pg_catalog.format(
+        'ALTER ROLE modeldb_cron IN DATABASE %I SET lock_timeout = 0', pg_catalog.current_database());
     -- Without background workers it would need a password for its jobs. Not in every version is there a time zone.
     SELECT pg_catalog.count(*) FILTER (WHERE s.name <> 'cron.timezone') = 2 AND pg_catalog.bool_and(
         CASE s.name WHEN 'cron.database_name' THEN s.setting = pg_catalog.current_database()

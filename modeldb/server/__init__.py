@@ -52,6 +52,7 @@ _ENTRIES = {
     "score_statement": "batch.statements",
     "create_predictions": "batch.create",
     "refresh": "batch.refresh",
+    "check_unrestricted": "batch.owner",
 }
 """The module of each function that the SQL functions call, but for the path of a row."""
 

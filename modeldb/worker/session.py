@@ -29,7 +29,8 @@ def connect(target: str) -> psycopg.Connection:
         keepalives_count=3,
     )
     connection.execute(
-        "SELECT set_config(name, '0', false) FROM unnest('{statement_timeout,lock_timeout}'::text[]) name"
+        """SELECT set_config(name, '0', false) FROM pg_settings
+           WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout')"""
     )
     return connection
 

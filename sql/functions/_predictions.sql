@@ -58,23 +58,51 @@ END
 $$;
 COMMENT ON FUNCTION modeldb._raise_unknown_predictions(text) IS 'Raise MD501 with the nearest names.';
 
-CREATE OR REPLACE FUNCTION modeldb._check_owner(name text) RETURNS void
+CREATE OR REPLACE FUNCTION modeldb._owner(predictions text) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found modeldb.prediction_set;
     owner oid;
 BEGIN
-    SELECT s.* INTO found FROM modeldb.prediction_set s WHERE s.name = _check_owner.name;
-    SELECT c.relowner INTO owner FROM pg_class c
-    WHERE c.oid = coalesce(modeldb._relation(found.stored), modeldb._relation(found.name));
-    IF NOT pg_has_role(modeldb._who(), coalesce(owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = found.created_by),
-            'modeldb_owner'::regrole), 'USAGE') THEN
+    SELECT s.* INTO found FROM modeldb.prediction_set s WHERE s.name = predictions;
+    SELECT c.relowner INTO owner
+    FROM pg_class c
+    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite w ON w.oid = d.objid
+    JOIN pg_class v ON v.oid = w.ev_class
+    WHERE c.oid = modeldb._relation(found.stored) AND v.oid = modeldb._relation(found.name) AND v.relowner = c.relowner
+    LIMIT 1;
+    RETURN coalesce(owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = found.created_by), 'modeldb_owner'::regrole);
+END
+$$;
+COMMENT ON FUNCTION modeldb._owner(text) IS
+    'Whose predictions are: the owner of the view and of what is stored, as long as the one shows the other; else their '
+    'creator, because something else may have their names by now.';
+
+CREATE OR REPLACE FUNCTION modeldb._check_owner(name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM modeldb._check_unrestricted();
+    IF NOT pg_has_role(modeldb._who(), modeldb._owner(name), 'USAGE') THEN
         RAISE EXCEPTION 'role % may not change the predictions %', quote_literal(modeldb._who()), name
             USING ERRCODE = 'MD907', HINT = 'Their owner may, and the members of that role.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION modeldb._check_owner(text) IS
-    'Raise MD907 unless the calling role has the rights of the predictions'' owner; of their creator, if the relations '
-    'are gone.';
+    'Raise MD907 unless the calling role has the rights of the predictions'' owner.';
+
+CREATE OR REPLACE FUNCTION modeldb._check_unrestricted() RETURNS void
+LANGUAGE plpython3u STABLE PARALLEL UNSAFE
+AS $$
+if "call" not in SD:
+    import ctypes; server = ctypes.PyDLL(None)
+    if hasattr(server, "MyBackendId") and server.IsInParallelMode() & 1: plpy.error("no predictions in a parallel plan before PostgreSQL 17", sqlstate="MD404", hint="Label the calling function PARALLEL UNSAFE.")
+    plpy.execute("SELECT modeldb._python()")
+    from modeldb.server import entry; SD["call"] = entry("check_unrestricted")
+return SD["call"]()
+$$;
+COMMENT ON FUNCTION modeldb._check_unrestricted() IS
+    'Raise MD907 within what PostgreSQL runs for somebody else, such as the query of a view that a superuser refreshes.';

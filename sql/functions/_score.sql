@@ -2,6 +2,7 @@ CREATE OR REPLACE FUNCTION modeldb._score(
     model text, source text, kept text[], key integer, class text, on_error text, hashed boolean
 ) RETURNS TABLE (kept_values text[], prediction text, label text, probability text, error text, hash text, failure json)
 LANGUAGE plpython3u STABLE ROWS 200 PARALLEL UNSAFE
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1  -- what is kept passes through text
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)
@@ -18,6 +19,7 @@ COMMENT ON FUNCTION modeldb._score(text, text, text[], integer, text, text, bool
 CREATE OR REPLACE FUNCTION modeldb._score_stored(predictions text)
 RETURNS TABLE (kept_values text[], prediction text, label text, probability text, error text, hash text, failure json)
 LANGUAGE plpython3u STABLE STRICT ROWS 200 PARALLEL UNSAFE
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

@@ -6,6 +6,7 @@ AS $$
 DECLARE
     target text;
 BEGIN
+    PERFORM modeldb._check_unrestricted();
     SELECT format('%I.%I', n.nspname, c.relname) INTO target
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = relation AND pg_has_role(modeldb._who(), c.relowner, 'USAGE');

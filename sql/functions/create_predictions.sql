@@ -22,14 +22,17 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation text;
-    owner oid;
+    found record;
 BEGIN
+    PERFORM modeldb._check_unrestricted();
+    PERFORM modeldb._parse(model);
     -- Whoever refreshes or drops the predictions works with these relations, perhaps with more rights than the caller.
     FOREACH relation IN ARRAY ARRAY[name, stored] || CASE WHEN owns_source THEN ARRAY[source] ELSE '{}' END LOOP
-        SELECT c.relowner INTO owner FROM pg_class c WHERE c.oid = modeldb._relation(relation);
-        IF NOT FOUND THEN
+        SELECT c.relowner, format('%I.%I', n.nspname, c.relname) AS name INTO found
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = modeldb._relation(relation);
+        IF found.name IS DISTINCT FROM relation THEN
             RAISE EXCEPTION 'there is no relation %', relation USING ERRCODE = 'MD505';
-        ELSIF NOT pg_has_role(modeldb._who(), owner, 'USAGE') THEN
+        ELSIF NOT pg_has_role(modeldb._who(), found.relowner, 'USAGE') THEN
             RAISE EXCEPTION 'the relation % is not yours', relation USING ERRCODE = 'MD907';
         END IF;
     END LOOP;

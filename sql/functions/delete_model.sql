@@ -7,6 +7,7 @@ AS $$
 DECLARE
     pointing text;
 BEGIN
+    PERFORM modeldb._await_runs(delete_model.model);
     PERFORM modeldb._lock_registry();
     IF version IS NOT NULL THEN
         PERFORM modeldb._check_unused(delete_model.model, delete_model.version);

@@ -7,6 +7,9 @@ BEGIN
     PERFORM modeldb._check_owner(predictions);
     PERFORM modeldb._unschedule(predictions);
     DELETE FROM modeldb.prediction_set s WHERE s.name = predictions RETURNING s.* INTO forgotten;
+    IF NOT FOUND THEN
+        PERFORM modeldb._raise_unknown_predictions(predictions);  -- somebody else was faster
+    END IF;
     RETURN forgotten;
 END
 $$;
@@ -17,15 +20,21 @@ CREATE OR REPLACE FUNCTION modeldb._drop_predictions(predictions text, "cascade"
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    of_owner oid := modeldb._owner(predictions);
     forgotten modeldb.prediction_set := modeldb._forget_predictions(predictions);
     how text := CASE WHEN "cascade" THEN 'CASCADE' ELSE 'RESTRICT' END;
+    kind text;
+    relation text;
 BEGIN
-    EXECUTE format('DROP VIEW IF EXISTS %s %s', forgotten.name, how);
-    EXECUTE format('DROP %s IF EXISTS %s %s',
-        CASE WHEN forgotten.incremental THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END, forgotten.stored, how);
-    IF forgotten.owns_source THEN
-        EXECUTE format('DROP VIEW IF EXISTS %s %s', forgotten.source, how);
-    END IF;
+    FOR kind, relation IN VALUES ('VIEW', forgotten.name),
+        (CASE WHEN forgotten.incremental THEN 'TABLE' ELSE 'MATERIALIZED VIEW' END, forgotten.stored),
+        ('VIEW', CASE WHEN forgotten.owns_source THEN forgotten.source END)
+    LOOP
+        -- Something else may have the name by now, of another role, whom a superuser could take it from.
+        IF (SELECT c.relowner FROM pg_class c WHERE c.oid = modeldb._relation(relation)) = of_owner THEN
+            EXECUTE format('DROP %s IF EXISTS %s %s', kind, relation, how);
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION modeldb._drop_predictions(text, boolean) IS 'The body of drop_predictions(), as the caller.';

@@ -26,4 +26,4 @@ $$;
 COMMENT ON FUNCTION modeldb.refresh_predictions(text, boolean) IS
     'Bring predictions up to date by the version that their model means now, while readers see those before. Returns the '
     'run; one that failed leaves the predictions as they were, warns, and has the error in error and sqlstate. '
-    'full: score every row of incremental predictions again. Errors: MD501, MD907.';
+    'full: score every row of incremental predictions again. Errors: MD501, MD505, MD907.';

@@ -18,6 +18,17 @@ END
 $$;
 COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS 'Raise MD105 when an alias points at the version or predictions are of it, MD102 when there is none.';
 
+CREATE OR REPLACE FUNCTION modeldb._await_runs(the_model text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM FROM modeldb.prediction_set s WHERE (modeldb._parse(s.model)).model = the_model FOR SHARE;
+END
+$$;
+COMMENT ON FUNCTION modeldb._await_runs(text) IS
+    'Wait for runs of a model''s predictions, and let none begin until the transaction ends: a run may be about to store '
+    'a version that is to be retired. Before the registry is locked, which others wait for.';
+
 CREATE OR REPLACE FUNCTION modeldb._check_unstored(the_model text, the_version integer) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -41,6 +52,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM modeldb._await_runs(retire.model);
     PERFORM modeldb._lock_registry();
     PERFORM modeldb._check_unused(retire.model, retire.version);
     IF EXISTS (SELECT FROM modeldb.model_version v

@@ -67,6 +67,7 @@ CREATE TABLE modeldb.batch_runs (
 );
 COMMENT ON SEQUENCE modeldb.batch_runs_id_seq IS 'Numbers of runs.';
 CREATE INDEX batch_runs_newest ON modeldb.batch_runs (predictions, id DESC);
+ALTER TABLE modeldb.batch_runs ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE modeldb.batch_runs IS
     'Every run: who ran it, when, how many rows there were and how many were scored by which version, or the error.';
 

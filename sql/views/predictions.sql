@@ -2,7 +2,10 @@ CREATE OR REPLACE VIEW modeldb.predictions AS
 SELECT s.name, pg_catalog.pg_get_userbyid(c.relowner) AS owner, s.model, s.source, s.incremental,
     s.version, s.version IS DISTINCT FROM current.version AS behind, current.version AS current_version,
     s.rows, s.scored_at, now() - s.scored_at AS age, h.cron AS schedule,
-    last.finished_at AS last_run, last.runner AS last_runner, last.error AS last_error, c.oid IS NULL OR modeldb._relation(s.name) IS NULL AS broken
+    last.finished_at AS last_run, last.runner AS last_runner,
+    CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') OR last.error IS NULL THEN last.error
+        ELSE 'for the owner to see' END AS last_error,
+    c.oid IS NULL OR modeldb._relation(s.name) IS NULL AS broken
 FROM modeldb.prediction_set s
 LEFT JOIN pg_catalog.pg_class c ON c.oid = modeldb._relation(s.stored)
 LEFT JOIN modeldb.prediction_schedule h ON h.predictions = s.name

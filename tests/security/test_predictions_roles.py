@@ -341,7 +341,9 @@ def test_relations_that_others_made_later_are_not_run(
     refusal(admin, "SELECT modeldb._refresh('shared.v', false, 'worker')", PredictionsMismatch, "shared.v")
     assert answer(alice, "SELECT count(*) FROM shared.s") == 0
     refusal(bob, "SELECT refresh_predictions('shared.v')", PredictionsMismatch, "shared.v")
-    refusal(bob, "SELECT drop_predictions('shared.v', true)", MissingPrivilege, "'test_bob'")
+    refusal(alice, "SELECT drop_predictions('shared.v', true)", MissingPrivilege, "'test_alice'")
+    bob.execute("SELECT drop_predictions('shared.v', true)")
+    assert answer(alice, "SELECT count(*) FROM shared.v JOIN shared.s ON true") == 0
 
 
 def test_predictions_given_to_another_owner(admin: psycopg.Connection, login: Login) -> None:
@@ -367,3 +369,95 @@ def test_the_tables_are_read_only(admin: psycopg.Connection, login: Login) -> No
         for statement in ("INSERT INTO modeldb.{} DEFAULT VALUES", "DELETE FROM modeldb.{}", "TRUNCATE modeldb.{}"):
             with pytest.raises(InsufficientPrivilege):
                 alice.execute(statement.format(table).encode())
+
+
+def test_no_search_path_is_left_to_those_who_come_after(admin: psycopg.Connection, login: Login) -> None:
+    """What records the run has more rights than the owner, and must not meet the owner's operators."""
+    alice = login("alice")
+    alice.execute(
+        """CREATE FUNCTION shared.same(text, text) RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN RAISE NOTICE 'caught %', current_user; RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+        CREATE OPERATOR shared.= (FUNCTION = shared.same, LEFTARG = text, RIGHTARG = text);
+        CREATE FUNCTION shared.leak() RETURNS float8 LANGUAGE sql AS
+            $$SELECT length(set_config('search_path', 'shared, pg_catalog', false))::float8$$"""
+    )
+    told: list[str] = []
+    alice.add_notice_handler(lambda diag: told.append(diag.message_primary or ""))
+    source = "SELECT id, a, shared.leak() AS b FROM t WHERE id <= 2"
+    for incremental in (True, False):
+        name = f"p{incremental}"
+        run(alice, "create_predictions(%s, 'm', %s, 'id', incremental => %s)", name, source, incremental)
+        assert run(alice, "refresh_predictions(%s)", name)["error"] is None
+    assert [line for line in told if "modeldb" in line] == []
+    assert answer(alice, "SHOW search_path") == "private, shared, modeldb"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "modeldb._register_predictions(''shared.q'', ''shared.q_stored'', ''private.t'', false, ''m'', ''{id}'', "
+        "''{}'', ''{prediction}'', NULL, ''raise'', false, NULL)",
+        "modeldb.refresh_predictions(''shared.q'')",
+        "modeldb.unschedule_predictions(''shared.q'')",
+        "modeldb._forget_predictions(''shared.q'')",
+    ],
+)
+@KINDS
+def test_a_source_has_no_hand_in_the_predictions_of_others(
+    admin: psycopg.Connection, login: Login, attempt: str, incremental: bool
+) -> None:
+    """Not even when a superuser refreshes, whose rights the role of the session has."""
+    alice, bob = login("alice"), login("bob")
+    bob.execute("CREATE TABLE shared.u AS SELECT 1 AS id, 1.0::float8 AS a, 2.0::float8 AS b")
+    run(bob, "create_predictions('shared.q', 'm', 'shared.u', 'id')")
+    alice.execute(
+        f"""CREATE FUNCTION shared.hand() RETURNS float8 LANGUAGE plpgsql AS $$
+        BEGIN
+            EXECUTE 'SELECT {attempt}';
+            RAISE NOTICE 'done';
+            RETURN 1;
+        EXCEPTION WHEN SQLSTATE 'MD907' THEN RETURN 1; END $$""".encode()
+    )
+    source = "SELECT id, a, shared.hand() AS b FROM t WHERE id <= 2"
+    run(alice, "create_predictions('p', 'm', %s, 'id', incremental => %s)", source, incremental)
+    told: list[str] = []
+    admin.add_notice_handler(lambda diag: told.append(diag.message_primary or ""))
+    assert run(admin, "refresh_predictions('private.p')")["error"] is None
+    assert told == []
+    assert answers(admin, "SELECT source FROM modeldb.prediction_set WHERE name = 'shared.q'") == ["shared.u"]
+
+
+def test_dropping_takes_nothing_that_has_become_somebody_elses(admin: psycopg.Connection, login: Login) -> None:
+    alice, bob = login("alice"), login("bob")
+    run(alice, "create_predictions('shared.p', 'm', 'private.t', 'id', incremental => true)")
+    alice.execute("DROP VIEW shared.p; DROP TABLE shared.p_stored")
+    bob.execute("CREATE TABLE shared.p_stored (x int)")
+    admin.execute("SELECT drop_predictions('shared.p')")
+    assert answer(bob, "SELECT count(*) FROM shared.p_stored") == 0
+    refusal(admin, "SELECT drop_predictions('shared.p')", UnknownPredictions)
+
+
+def test_runs_are_shown_to_the_owner(admin: psycopg.Connection, login: Login) -> None:
+    """An error may tell values of rows."""
+    alice, bob = login("alice"), login("bob")
+    run(alice, "create_predictions('p', 'm', 't', 'id')")
+    alice.execute("UPDATE t SET a = NULL WHERE id = 42")
+    assert "id = 42" in run(alice, "refresh_predictions('p')")["error"]
+    assert answer(alice, "SELECT count(*) FROM modeldb.batch_runs") == 2
+    assert answer(login("member"), "SELECT count(*) FROM modeldb.batch_runs") == 2
+    assert answer(bob, "SELECT count(*) FROM modeldb.batch_runs") == 0
+    assert answers(bob, "SELECT last_error FROM modeldb.predictions") == ["for the owner to see"]
+    assert "id = 42" in answer(admin, "SELECT last_error FROM modeldb.predictions")
+
+
+@KINDS
+def test_a_source_that_predicts_itself_is_counted_once(
+    admin: psycopg.Connection, login: Login, incremental: bool
+) -> None:
+    alice = login("alice")
+    source = """SELECT t.id, t.a, p.prediction AS b
+        FROM private.t JOIN modeldb.predict_batch('m', 'private.t', 'id') p ON p.row_key = t.id::text"""
+    found = run(alice, "create_predictions('p', 'm', %s, 'id', incremental => %s)", source, incremental)
+    assert (found["rows"], found["scored"]) == (100, 100)
+    found = run(alice, "refresh_predictions('p')")
+    assert (found["error"], found["rows"]) == (None, 100)

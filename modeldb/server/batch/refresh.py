@@ -11,7 +11,7 @@ from modeldb.errors import InvalidSource, MissingPrivilege, ModeldbError, Predic
 from modeldb.server import boundary
 from modeldb.server.backend import refuse_parallel
 from modeldb.server.batch import incremental, results, scoring, statements, stored
-from modeldb.server.batch.owner import acting_as
+from modeldb.server.batch.owner import acting_as, check_unrestricted
 from modeldb.server.batch.stored import Predictions
 
 _ENDS_THE_SESSION = ("57014", "57P01", "57P02", "57P03", "57P05")  # cancelled, shut down: not a failure of the run
@@ -36,6 +36,7 @@ _FORGET = """
 def refresh(name: str, full: bool, runner: str, raises: bool) -> dict[str, Any]:
     """The body of _refresh(): a row of batch_runs. raises: let an error through instead of recording it."""
     refuse_parallel()
+    check_unrestricted()
     predictions = stored.lock(name)
     run = Run(predictions)
     run.check_privilege()

@@ -58,7 +58,10 @@ class Runner:
         if not lacking:
             return self._execute(feeds)
         filled = {name: np.concatenate([tensor, tensor[-1:].repeat(lacking, 0)]) for name, tensor in feeds.items()}
-        return {name: found[:rows] if found.ndim else found for name, found in self._execute(filled).items()}
+        return {
+            name: found[:rows] if found.ndim and len(found) == rows + lacking else found
+            for name, found in self._execute(filled).items()
+        }
 
     def _execute(self, feeds: dict[str, Array]) -> dict[str, Any]:
         found: list[dict[str, Any]] = []

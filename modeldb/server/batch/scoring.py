@@ -37,10 +37,13 @@ class Task:
     label: str | None = None
     on_error: str = "raise"
     hashed: bool = False
+    counted: bool = False
 
 
 scored = 0
-"""Rows that this backend has scored; who compares before and after knows how many a statement did."""
+"""Rows that counted tasks have scored in this backend: a run compares before and after. A source may itself call
+predict_batch(), whose rows are not the run's.
+"""
 
 
 def score(task: Task) -> Iterator[Row]:
@@ -81,7 +84,7 @@ class Run:
         errors = [(at, error) for at, error in sorted(verdicts.items()) if error is not None]
         if errors and self.task.on_error == "raise":
             raise self._blamed(chunk, *errors[0])
-        scored += chunk.rows
+        scored += chunk.rows if self.task.counted else 0
         numbers, labels, probabilities = (None, None, None) if found is None else vars(found).values()
         return (
             chunk.kept,

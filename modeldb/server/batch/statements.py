@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -78,7 +79,8 @@ def score_statement(
 
 def score(*task: Any) -> Iterator[scoring.Row]:
     """The body of _score()."""
-    return scoring.guarded(scoring.Task(*task))
+    found = scoring.Task(*task)
+    return scoring.guarded(replace(found, counted=found.hashed))  # a hash is for incremental predictions
 
 
 _strict: str | None = None
@@ -111,4 +113,5 @@ def _pinned(row: Any, on_error: str) -> scoring.Task:
     """What a row of prediction_set asks for, of the version that it holds."""
     model = str(row["model"]).partition("@")[0].partition("/")[0]
     kept = [*row["key"], *row["columns"]]
-    return scoring.Task(f"{model}/{row['version']}", row["source"], kept, len(row["key"]), row["class"], on_error)
+    pinned = f"{model}/{row['version']}"
+    return scoring.Task(pinned, row["source"], kept, len(row["key"]), row["class"], on_error, counted=True)
