@@ -35,8 +35,8 @@ down: ## stop the private PostgreSQL
 psql: ## open psql on the private PostgreSQL
 	@$(ENV); "$$bin/modeldb" psql $(ARGS)
 
-test: ## run the test suite, on a PostgreSQL of its own that is thrown away
-	@$(ENV); "$$bin/pytest" -o cache_dir="$$cache/pytest" $(ARGS)
+test: ## run the test suite by two processes, each on a PostgreSQL of its own that is thrown away
+	@$(ENV); "$$bin/pytest" -n 2 --dist loadfile -o cache_dir="$$cache/pytest" $(ARGS)
 
 test-docker: ## run tests/sql against the docker image
 	@$(ENV); docker/base-image.sh --if-missing; MODELDB_TEST_PROVIDER=docker "$$bin/pytest" -o cache_dir="$$cache/pytest" tests/sql $(ARGS)

@@ -116,8 +116,9 @@ GRANT EXECUTE ON FUNCTION
 -- An error may tell values of rows: only the owner of what was scored, and administrators, see the runs.
 DROP POLICY IF EXISTS owners ON modeldb.batch_runs;
 CREATE POLICY owners ON modeldb.batch_runs FOR SELECT TO modeldb_user USING (
-    pg_catalog.pg_has_role(
-        (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = modeldb._relation(predictions)), 'USAGE')
+    pg_catalog.pg_has_role(coalesce(
+        (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = modeldb._relation(predictions)),
+        modeldb._owner(predictions)), 'USAGE')
     OR pg_catalog.pg_has_role('modeldb_admin', 'USAGE'));
 
 -- modeldb_publisher registers and promotes; the functions run as modeldb_admin.

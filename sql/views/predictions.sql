@@ -3,7 +3,7 @@ SELECT s.name, pg_catalog.pg_get_userbyid(c.relowner) AS owner, s.model, s.sourc
     s.version, s.version IS DISTINCT FROM current.version AS behind, current.version AS current_version,
     s.rows, s.scored_at, now() - s.scored_at AS age, h.cron AS schedule,
     last.finished_at AS last_run, last.runner AS last_runner,
-    CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') OR last.error IS NULL THEN last.error
+    CASE WHEN pg_catalog.pg_has_role(modeldb._owner(s.name), 'USAGE') OR last.error IS NULL THEN last.error
         ELSE 'for the owner to see' END AS last_error,
     c.oid IS NULL OR modeldb._relation(s.name) IS NULL AS broken
 FROM modeldb.prediction_set s
