@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION modeldb._refresh(
     name text, "full" boolean, runner text, raises boolean DEFAULT false
 ) RETURNS modeldb.batch_runs
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET maintenance_work_mem = '32MB'
+SET search_path = pg_catalog, pg_temp SET jit = off
 SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET array_nulls = on
 SET quote_all_identifiers = off
 AS $$
@@ -15,8 +15,8 @@ return SD["call"](*args)
 $$;
 COMMENT ON FUNCTION modeldb._refresh(text, boolean, text, boolean) IS
     'Run predictions with the rights of their owner, whoever calls: the owner, or a member of modeldb_worker. An error '
-    'is recorded and warned of, or raised. The settings keep values exact that pass through text, and the memory for '
-    'an index the same for any number of rows; with all identifiers quoted, a concurrent refresh fails.';
+    'is recorded and warned of, or raised. The settings keep values exact that pass through text; '
+    'with all identifiers quoted, a concurrent refresh fails.';
 
 CREATE OR REPLACE FUNCTION modeldb.refresh_predictions(name text, "full" boolean DEFAULT false)
 RETURNS modeldb.batch_runs

@@ -17,6 +17,10 @@ from modeldb.server.batch.stored import Predictions
 _ENDS_THE_SESSION = ("57014", "57P01", "57P02", "57P03", "57P05")  # cancelled, shut down: not a failure of the run
 _NOT_UNIQUE = "23505"
 
+# The memory for the index is the same for any number of rows; the section of the owner's rights ends it.
+_BOUND_MEMORY = """
+    SELECT set_config('maintenance_work_mem', least(setting::bigint, 32768)::text, true)
+    FROM pg_settings WHERE name = 'maintenance_work_mem'"""
 _MAY = """
     SELECT pg_has_role(modeldb._who(), $1, 'USAGE') OR pg_has_role(modeldb._who(), 'modeldb_worker', 'USAGE') AS may,
         modeldb._who() AS who"""
@@ -85,6 +89,7 @@ class Run:
         if p.incremental:
             anew = full or (version, setting) != (p.version, p.setting)
             with acting_as(self.owner["owner"]):
+                plpy.execute(_BOUND_MEMORY)
                 rows = incremental.Update(p, signature, version).run(full=anew)
         else:
             with statements.strictly(p.name):
@@ -102,6 +107,7 @@ class Run:
     def _refresh_view(self) -> int:
         before, how = scoring.scored, "CONCURRENTLY " if self.owner["populated"] else ""
         with acting_as(self.owner["owner"], restricted=False):
+            plpy.execute(_BOUND_MEMORY)
             plpy.execute(f"REFRESH MATERIALIZED VIEW {how}{self.predictions.stored}")
             rows = scoring.scored - before
             if how:
