@@ -79,7 +79,7 @@ GRANT EXECUTE ON FUNCTION
     modeldb._register_predictions(
         text, text, text, boolean, text, text[], text[], text[], text, text, boolean, text),
     modeldb._path(text), modeldb._relation(text), modeldb._predictions(text),
-    modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._owner(text),
+    modeldb._raise_unknown_predictions(text), modeldb._check_owner(text), modeldb._owner(text), modeldb._shown_by(text, text),
     modeldb._check_unrestricted(), modeldb._who(),
     modeldb._refresh(text, boolean, text, boolean),
     modeldb.create_predictions(text, text, text, text, text[], text, text, boolean, text),

@@ -106,5 +106,8 @@ def schedules(connection: Connection) -> Check:
     runners = [name for name, runs in (("pg_cron", row.cron), ("modeldb worker", row.worker)) if runs]
     if runners or not row.scheduled:
         return Check("schedules", "ok", f"{row.scheduled}, run by {' and '.join(runners) or 'nobody'}")
-    advice = "run modeldb worker; or let pg_cron do it: set cron.database_name to this database, and modeldb install"
+    advice = (
+        "run modeldb worker; or let pg_cron do it: preload it with cron.database_name of this database, "
+        "cron.use_background_workers on and, where there is such a setting, cron.timezone UTC, then modeldb install"
+    )
     return Check("schedules", "warn", f"{row.scheduled}, and nobody runs them", advice)

@@ -18,9 +18,12 @@ def fail(error: ModeldbError, model: str | None = None) -> NoReturn:
     PL/Python copies them from any exception that derives from plpy.Error and puts the class's name before the message.
     """
     message = error.message if model is None else f"model {model!r}: {error.message}"
-    kind = type(type(error).__name__, (plpy.Error,), {"__module__": "builtins"})
-    report = kind(message)
-    report.sqlstate, report.detail, report.hint = error.sqlstate, error.detail, error.hint
+    _raise(type(error).__name__, error.sqlstate, message, error.detail, error.hint)
+
+
+def _raise(name: str, state: str | None, message: str, detail: str | None, hint: str | None) -> NoReturn:
+    report = type(name, (plpy.Error,), {"__module__": "builtins"})(message)
+    report.sqlstate, report.detail, report.hint = state, detail, hint
     raise report from None
 
 
@@ -32,10 +35,11 @@ def from_spi(error: Any) -> ModeldbError | None:
 
 
 def parts(error: Any) -> tuple[str | None, str, str | None, str | None]:
-    """SQLSTATE, message, DETAIL and HINT of an error that SPI raised."""
+    """SQLSTATE, message, DETAIL and HINT of an error that SPI raised, less the class's name before the message."""
     data: tuple[Any, ...] = getattr(error, "spidata", None) or ()
     _, detail, hint, *_ = (*data, None, None, None)
-    return sqlstate(error), re.sub(r"^(?:spiexceptions\.\w+: )+", "", str(error)), detail, hint
+    prefix = rf"(?:(?:spiexceptions\.)?{type(error).__name__}: )+"
+    return sqlstate(error), re.sub(f"^{prefix}", "", str(error)), detail, hint
 
 
 def sqlstate(error: Any) -> str | None:
@@ -46,8 +50,15 @@ def sqlstate(error: Any) -> str | None:
     return "".join(chr((code >> 6 * i & 0x3F) + ord("0")) for i in range(5))
 
 
+def pass_on(error: Any) -> NoReturn:
+    """Raise what SPI raised, be it modeldb's own, a cancellation, or an error in somebody's query."""
+    if known := from_spi(error):
+        fail(known)
+    _raise(type(error).__name__, *parts(error))
+
+
 def guard(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function's errors leave as PostgreSQL's. Cancellation and everything foreign passes untouched."""
+    """Let a function's errors leave as PostgreSQL's."""
 
     @functools.wraps(function)
     def guarded(*args: Any) -> Any:
@@ -56,8 +67,6 @@ def guard(function: Callable[..., Any]) -> Callable[..., Any]:
         except ModeldbError as error:
             fail(error)
         except plpy.SPIError as error:
-            if (known := from_spi(error)) is None:
-                raise
-            fail(known)
+            pass_on(error)
 
     return guarded

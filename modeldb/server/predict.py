@@ -183,9 +183,7 @@ def _entry(result: Callable[..., Any]) -> Callable[..., Any]:
         except (struct.error, IndexError, ValueError) as error:
             boundary.fail(MalformedInput(f"the row cannot be read: {error}"), model)
         except plpy.SPIError as error:
-            if (known := boundary.from_spi(error)) is None:
-                raise
-            boundary.fail(known)
+            boundary.pass_on(error)
 
     return call
 

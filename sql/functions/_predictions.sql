@@ -58,27 +58,40 @@ END
 $$;
 COMMENT ON FUNCTION modeldb._raise_unknown_predictions(text) IS 'Raise MD501 with the nearest names.';
 
+CREATE OR REPLACE FUNCTION modeldb._shown_by(view text, stored text) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT c.relowner
+        FROM pg_class c
+        JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+        JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+        JOIN pg_class v ON v.oid = w.ev_class
+        WHERE c.oid = modeldb._relation(stored) AND v.oid = modeldb._relation(view) AND v.relowner = c.relowner
+        LIMIT 1
+    );
+END
+$$;
+COMMENT ON FUNCTION modeldb._shown_by(text, text) IS
+    'The owner of a view and of what it shows, if both are there and have the same one. That proves that they are what '
+    'create_predictions() made, and not something that another role made later by the same names.';
+
 CREATE OR REPLACE FUNCTION modeldb._owner(predictions text) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     found modeldb.prediction_set;
-    owner oid;
 BEGIN
     SELECT s.* INTO found FROM modeldb.prediction_set s WHERE s.name = predictions;
-    SELECT c.relowner INTO owner
-    FROM pg_class c
-    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_rewrite'::regclass
-    JOIN pg_rewrite w ON w.oid = d.objid
-    JOIN pg_class v ON v.oid = w.ev_class
-    WHERE c.oid = modeldb._relation(found.stored) AND v.oid = modeldb._relation(found.name) AND v.relowner = c.relowner
-    LIMIT 1;
-    RETURN coalesce(owner, (SELECT r.oid FROM pg_roles r WHERE r.rolname = found.created_by), 'modeldb_owner'::regrole);
+    RETURN coalesce(
+        modeldb._shown_by(found.name, found.stored),
+        (SELECT r.oid FROM pg_roles r WHERE r.rolname = found.created_by),
+        'modeldb_owner'::regrole);
 END
 $$;
 COMMENT ON FUNCTION modeldb._owner(text) IS
-    'Whose predictions are: the owner of the view and of what is stored, as long as the one shows the other; else their '
-    'creator, because something else may have their names by now.';
+    'Whose predictions are: the owner of their relations as long as these are whole, then their creator.';
 
 CREATE OR REPLACE FUNCTION modeldb._check_owner(name text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

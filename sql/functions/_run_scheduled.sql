@@ -98,11 +98,10 @@ BEGIN
     UPDATE modeldb.prediction_schedule s SET handled_until = now(), attempted_for = NULL, attempts = 0
     WHERE s.predictions = _fail_scheduled.name;
     RETURN QUERY
-    INSERT INTO modeldb.batch_runs (predictions, model, runner, run_by, started_at, finished_at, error, sqlstate)
-    SELECT p.name, p.model, _fail_scheduled.runner, modeldb._who(), now(), clock_timestamp(), _fail_scheduled.error,
-        _fail_scheduled.sqlstate
-    FROM modeldb.prediction_set p WHERE p.name = _fail_scheduled.name
-    RETURNING *;
+    SELECT run.* FROM modeldb.prediction_set p, LATERAL modeldb._record_run(
+        p.name, p.model, NULL, _fail_scheduled.runner, now(), NULL, NULL, _fail_scheduled.error,
+        _fail_scheduled.sqlstate) AS run
+    WHERE p.name = _fail_scheduled.name;
 END
 $$;
 COMMENT ON FUNCTION modeldb._fail_scheduled(text, text, text, text) IS

@@ -55,22 +55,15 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     name CONSTANT text := modeldb._score_target(relation);
+    done CONSTANT boolean := error IS NULL;
     job modeldb.score_job;
-    now CONSTANT timestamptz := clock_timestamp();
 BEGIN
     UPDATE modeldb.score_job j
-    SET finished_at = CASE WHEN error IS NULL THEN now END, rows = CASE WHEN error IS NULL THEN _score_end.rows END
+    SET finished_at = CASE WHEN done THEN clock_timestamp() END, rows = CASE WHEN done THEN _score_end.rows END
     WHERE j.target = name
     RETURNING * INTO job;
-    INSERT INTO modeldb.batch_runs (predictions, model, version, runner, run_by, started_at, finished_at, rows, scored,
-        rows_per_second, error, sqlstate)
-    VALUES (job.target, job.model, job.version, 'score', modeldb._who(), began, now,
-        CASE WHEN error IS NULL THEN _score_end.rows END, scored,
-        scored / nullif(extract(epoch FROM now - began), 0), error, sqlstate);
-    DELETE FROM modeldb.batch_runs r
-    WHERE r.predictions = name AND r.id <= (
-        SELECT o.id FROM modeldb.batch_runs o WHERE o.predictions = name
-        ORDER BY o.id DESC OFFSET (SELECT keep_runs FROM modeldb.settings) LIMIT 1);
+    PERFORM modeldb._record_run(job.target, job.model, job.version, 'score', began,
+        CASE WHEN done THEN _score_end.rows END, scored, error, sqlstate);
 END
 $$;
 COMMENT ON FUNCTION modeldb._score_end(oid, timestamptz, bigint, bigint, text, text) IS

@@ -5,7 +5,7 @@ SELECT s.name, pg_catalog.pg_get_userbyid(c.relowner) AS owner, s.model, s.sourc
     last.finished_at AS last_run, last.runner AS last_runner,
     CASE WHEN pg_catalog.pg_has_role(modeldb._owner(s.name), 'USAGE') OR last.error IS NULL THEN last.error
         ELSE 'for the owner to see' END AS last_error,
-    c.oid IS NULL OR modeldb._relation(s.name) IS NULL AS broken
+    modeldb._shown_by(s.name, s.stored) IS NULL AS broken
 FROM modeldb.prediction_set s
 LEFT JOIN pg_catalog.pg_class c ON c.oid = modeldb._relation(s.stored)
 LEFT JOIN modeldb.prediction_schedule h ON h.predictions = s.name
@@ -20,5 +20,5 @@ LEFT JOIN LATERAL (
 ) last ON true;
 COMMENT ON VIEW modeldb.predictions IS
     'All batch predictions and how fresh they are: age is that of the rows that were scored, behind tells that the model '
-    'means another version by now, broken that the view or what they are stored in was dropped; last_error is the last '
-    'run''s.';
+    'means another version by now, broken that the view or what they are stored in was dropped, or given to another '
+    'owner than the other; last_error is the last run''s.';

@@ -12,7 +12,7 @@ from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch import incremental, results, source, statements
 from modeldb.server.batch.scoring import ON_ERROR
 from modeldb.server.batch.source import Column, literal, quote
-from modeldb.server.batch.stored import RESERVED
+from modeldb.server.batch.stored import RESERVED, model_name
 
 _NAME_LIMIT = 63  # bytes of a name in PostgreSQL
 _REGISTER = "SELECT modeldb._register_predictions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
@@ -130,10 +130,9 @@ class Relations:
         Its condition is always true; it lets PostgreSQL know that the view depends on the source, and takes no lock.
         """
         names = [*(column.name for column in kept), *shape, *(["error"] if with_error else [])]
-        bare = model.partition("@")[0].partition("/")[0]
         plpy.execute(f"""
             CREATE VIEW {self.name} AS
-            SELECT {", ".join(f"s.{quote(name)}" for name in names)}, {literal(bare)}::text AS model,
+            SELECT {", ".join(f"s.{quote(name)}" for name in names)}, {literal(model_name(model))}::text AS model,
                 r.version AS model_version, r.scored_at
             FROM {self.stored} AS s LEFT JOIN modeldb.prediction_set AS r ON r.name = {literal(self.name)}
             WHERE {literal(rows)}::pg_catalog.regclass IS NOT NULL""")

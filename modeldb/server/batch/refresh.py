@@ -25,16 +25,7 @@ _MAY = """
     SELECT pg_has_role(modeldb._who(), $1, 'USAGE') OR pg_has_role(modeldb._who(), 'modeldb_worker', 'USAGE') AS may,
         modeldb._who() AS who"""
 _RECORD = """
-    INSERT INTO modeldb.batch_runs (predictions, model, version, runner, run_by, started_at, finished_at, rows, scored,
-        rows_per_second, error, sqlstate)
-    VALUES ($1, $2, $3, $4, modeldb._who(), clock_timestamp() - make_interval(secs => $5), clock_timestamp(), $6, $7,
-        $7 / nullif($5, 0), $8, $9)
-    RETURNING id, predictions, model, version, runner, run_by, started_at::text, finished_at::text, rows, scored,
-        rows_per_second, error, sqlstate"""
-_FORGET = """
-    DELETE FROM modeldb.batch_runs WHERE predictions = $1 AND id <= (
-        SELECT r.id FROM modeldb.batch_runs r WHERE r.predictions = $1
-        ORDER BY r.id DESC OFFSET (SELECT keep_runs FROM modeldb.settings) LIMIT 1)"""
+    SELECT * FROM modeldb._record_run($1, $2, $3, $4, clock_timestamp() - make_interval(secs => $5), $6, $7, $8, $9)"""
 
 
 def refresh(name: str, full: bool, runner: str, raises: bool) -> dict[str, Any]:
@@ -162,12 +153,11 @@ class Run:
         error: str | None = None,
         sqlstate: str | None = None,
     ) -> dict[str, Any]:
-        """Write the run to batch_runs, and forget the oldest beyond settings.keep_runs; the run's row."""
+        """Write the run to batch_runs; its row."""
         types = ["text", "text", "integer", "text", "float8", "bigint", "bigint", "text", "text"]
         p = self.predictions
         values = [p.name, p.model, self.version, runner, seconds, rows, scored, error, sqlstate]
         [row] = plpy.execute(plpy.prepare(_RECORD, types), values)
-        plpy.execute(plpy.prepare(_FORGET, ["text"]), [p.name])
         return dict(row)
 
 

@@ -15,7 +15,7 @@ _COMMENT = r"--[^\n]*|/\*.*?\*/"
 _QUERY = re.compile(rf"(?:\s|{_COMMENT})*(?:\(|(?:select|with|values|table)\b)", re.IGNORECASE | re.DOTALL)
 _END = re.compile(r"[\s;]+\Z")
 _RELATION = """
-    SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relkind::text AS kind,
+    SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name,
         c.relpersistence OPERATOR(pg_catalog.=) 't' AS temporary
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
     WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)"""
@@ -70,7 +70,7 @@ def is_query(text: str) -> bool:
 
 
 def relation(name: str) -> dict[str, Any] | None:
-    """{"name": qualified and quoted, "kind": pg_class.relkind, "temporary"} of a relation, or None."""
+    """{"name": qualified and quoted, "temporary": whether it goes with the session} of a relation, or None."""
     found = ask(_RELATION, ["text"], [name])
     return dict(found[0]) if found else None
 

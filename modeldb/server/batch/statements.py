@@ -14,6 +14,7 @@ from modeldb.server import boundary
 from modeldb.server.backend import ask
 from modeldb.server.batch import results, scoring, source
 from modeldb.server.batch.source import Column, literal
+from modeldb.server.batch.stored import model_name
 from modeldb.signature import Signature
 
 TYPES = {"prediction": "float8", "label": "text", "probability": "float8", "error": "text"}
@@ -111,7 +112,6 @@ def score_stored(predictions: str) -> Iterator[scoring.Row]:
 
 def _pinned(row: Any, on_error: str) -> scoring.Task:
     """What a row of prediction_set asks for, of the version that it holds."""
-    model = str(row["model"]).partition("@")[0].partition("/")[0]
     kept = [*row["key"], *row["columns"]]
-    pinned = f"{model}/{row['version']}"
+    pinned = f"{model_name(row['model'])}/{row['version']}"
     return scoring.Task(pinned, row["source"], kept, len(row["key"]), row["class"], on_error, counted=True)

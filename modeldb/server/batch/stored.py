@@ -13,10 +13,7 @@ from modeldb.server.backend import refuse_parallel
 RESERVED = ("prediction", "label", "probability", "error", "model", "model_version", "scored_at", "features_hash")
 
 _OWNER = """
-    SELECT c.relowner::bigint AS owner, c.relispopulated AS populated, EXISTS (
-        SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
-        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
-            AND v.oid = modeldb._relation($2) AND v.relowner = c.relowner) AS shown
+    SELECT modeldb._shown_by($2, $1)::bigint AS owner, c.relispopulated AS populated
     FROM pg_class c WHERE c.oid = modeldb._relation($1)"""
 
 _EQUALITY = """
@@ -59,7 +56,12 @@ class Predictions:
     @property
     def model_name(self) -> str:
         """The model without alias or version."""
-        return self.model.partition("@")[0].partition("/")[0]
+        return model_name(self.model)
+
+
+def model_name(reference: str) -> str:
+    """The model of name, name@alias or name/version."""
+    return reference.partition("@")[0].partition("/")[0]
 
 
 def lock(name: str) -> Predictions:
@@ -80,13 +82,12 @@ def lock(name: str) -> Predictions:
 def owner(predictions: Predictions) -> Any:
     """{"owner": oid, "populated": whether it was ever filled} of what is stored. Raises PredictionsMismatch (MD505).
 
-    A run has the rights of this owner. That the view shows what is stored, and is the same owner's, proves that both
-    are still what create_predictions() made, and not something that another role made later by the same names.
+    A run has the rights of this owner.
     """
     found = plpy.execute(plpy.prepare(_OWNER, ["text", "text"]), [predictions.stored, predictions.name])
     if not found:
         raise PredictionsMismatch(f"{predictions.stored}, where the predictions are stored, was dropped or renamed")
-    if not found[0]["shown"]:
+    if found[0]["owner"] is None:
         raise PredictionsMismatch(
             f"the view {predictions.name} was dropped, renamed, or given to another owner than {predictions.stored}"
         )
