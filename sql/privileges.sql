@@ -72,8 +72,9 @@ GRANT SELECT ON
     TO modeldb_user;
 GRANT EXECUTE ON FUNCTION
     modeldb._open(text), modeldb._next(refcursor, integer), modeldb._close(refcursor), modeldb._memory(float8[]),
-    modeldb._score(text, text, text[], integer, text, text, boolean), modeldb._score_stored(text),
-    modeldb._fail(json),
+    modeldb._numbers(bytea, integer), modeldb._fail(json),
+    modeldb._score(text, text, text[], integer, text, text, boolean),
+    modeldb._score_stored(text), modeldb._score_set(text),
     modeldb._score_statement(text, text, text[], text[], text, text, text),
     modeldb._create_predictions(text, text, text, text[], text[], text, text, boolean, text),
     modeldb._register_predictions(

@@ -128,19 +128,19 @@ class Run:
 
     def _conclude(self, remainder: resume.Remainder) -> int:
         """Key and the end of the job in one transaction; the rows of the target."""
-        job = self.job
-        with self.main.transaction():
-            self.main.execute("SET LOCAL synchronous_commit = on")
-            target.ensure_key(self.main, job)
+        job, session = self.job, self.workers[0]  # which has loaded what _score_end() needs
+        with session.transaction():
+            session.execute("SET LOCAL synchronous_commit = on")
+            target.ensure_key(session, job)
             total = self.scored
             if remainder.rows is not None:
-                total = int(one(self.main, f"SELECT pg_catalog.count(*) FROM {job.target}"))
+                total = int(one(session, f"SELECT pg_catalog.count(*) FROM {job.target}"))
                 if total != remainder.rows:
                     raise InvalidSource(
                         f"the key ({', '.join(job.key)}) is not unique in the source",
                         detail=f"{self.source.name} has {remainder.rows} rows, and {total} different keys.",
                     )
-            self._record(total, None, None)
+            self._record(session, total, None, None)
         return total
 
     def _part_done(self, part: Part, rows: int) -> None:
@@ -152,9 +152,9 @@ class Run:
         seconds = time.monotonic() - self.begun.started
         self.begun.report(Progress(phase, self.scored, self.blocks, self.total, seconds, note))
 
-    def _record(self, rows: int | None, error: str | None, sqlstate: str | None) -> None:
+    def _record(self, session: Session, rows: int | None, error: str | None, sqlstate: str | None) -> None:
         values = [self.job.relation, self.begun.at, rows, self.scored, error, sqlstate]
-        self.main.execute("SELECT modeldb._score_end(%s, %s, %s, %s, %s, %s)", values)
+        session.execute("SELECT modeldb._score_end(%s, %s, %s, %s, %s, %s)", values)
 
     def _record_failure(self, error: BaseException) -> None:
         """Note down why the run ended, if there still is a connection to do so."""
@@ -164,6 +164,6 @@ class Run:
             message = error.message if isinstance(error, ModeldbError) else f"ended by {type(error).__name__}"
         with suppress(psycopg.Error):
             self.main.rollback()
-            self._record(None, message, getattr(error, "sqlstate", "57014"))
+            self._record(self.main, None, message, getattr(error, "sqlstate", "57014"))
         if self.main.broken and isinstance(error, Exception):  # which makes the workers' errors what they are
             raise ConnectionFailed("the connection that holds the snapshot was lost", hint=RESUME) from error

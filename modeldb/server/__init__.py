@@ -48,7 +48,7 @@ _ENTRIES = {
     "next_time": "schedule",
     "resolve": "batch.source",
     "score": "batch.statements",
-    "score_stored": "batch.statements",
+    "score_set": "batch.statements",
     "score_statement": "batch.statements",
     "create_predictions": "batch.create",
     "refresh": "batch.refresh",

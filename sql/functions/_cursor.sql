@@ -32,11 +32,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION modeldb._close(refcursor) IS 'Close a cursor.';
-
--- byteasend() returns a copy of what it is given, whatever that holds: here an array as it lies in memory, of which the
--- batch functions make a numpy array at once. array_send() would convert each element by itself, 60 ns for each.
-CREATE OR REPLACE FUNCTION modeldb._memory(numbers float8[]) RETURNS bytea
-LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
-AS 'byteasend';
-COMMENT ON FUNCTION modeldb._memory(float8[]) IS
-    'The bytes of an array in PostgreSQL''s memory layout (ArrayType in array.h), less the length word.';

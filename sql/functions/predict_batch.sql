@@ -16,8 +16,8 @@ CREATE OR REPLACE FUNCTION modeldb.predict_batch(
 ) RETURNS TABLE (row_key text, prediction double precision, label text, probability double precision, error text)
 LANGUAGE sql STABLE ROWS 100000 PARALLEL UNSAFE
 AS $$
-    SELECT pg_catalog.unnest((c).kept_values[1]::text[]), pg_catalog.unnest((c).prediction::float8[]),
-        pg_catalog.unnest((c).label::text[]), pg_catalog.unnest((c).probability::float8[]),
+    SELECT pg_catalog.unnest((c).kept_values[1]::text[]), pg_catalog.unnest(modeldb._numbers((c).prediction, (c).rows)),
+        pg_catalog.unnest((c).label::text[]), pg_catalog.unnest(modeldb._numbers((c).probability, (c).rows)),
         pg_catalog.unnest((c).error::text[])
     FROM (
         SELECT modeldb._score(model, modeldb._source(source), pg_catalog.array_remove(ARRAY[key], NULL), 0, class,

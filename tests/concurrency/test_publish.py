@@ -17,15 +17,6 @@ import modeldb
 ONE = "SELECT predict('m', p) FROM patients p WHERE row_id = 1"
 
 
-@pytest.fixture
-def two(db: modeldb.Database, cancer: Trained, cancer2: Trained) -> modeldb.Database:
-    """Model m with two versions that never agree; version 1 says 0 of the first patient, version 2 says 1."""
-    db.register("m", cancer.estimator, sample=cancer.X)
-    db.register("m", cancer2.estimator, sample=cancer2.X)
-    write_table(db, "patients", cancer.X)
-    return db
-
-
 def value(connection: psycopg.Connection, query: str = ONE) -> object:
     row = connection.execute(query.encode()).fetchone()
     assert row is not None

@@ -6,21 +6,11 @@ import pytest
 from support.answers import answer, refusal
 from support.fixtures import Session
 from support.models import Trained
-from support.tables import write_table
 
 import modeldb
 from modeldb.errors import VersionRetired
 
 ROW = "SELECT predict('m', p) FROM patients p WHERE row_id = 1"
-
-
-@pytest.fixture
-def two(db: modeldb.Database, cancer: Trained, cancer2: Trained) -> modeldb.Database:
-    """Model m: version 1 says 0 of the first patient, version 2 says 1."""
-    db.register("m", cancer.estimator, sample=cancer.X)
-    db.register("m", cancer2.estimator, sample=cancer2.X)
-    write_table(db, "patients", cancer.X)
-    return db
 
 
 @pytest.mark.parametrize("plan", ["force_generic_plan", "auto"])

@@ -47,13 +47,14 @@ VOLATILITY = {
     "_close": "v", "_create_predictions": "v", "_cron_at_work": "s", "_cron_command": "i", "_cron_forget": "v",
     "_cron_job": "i", "_cron_ready": "s", "_cron_schedule": "v", "_cron_serves": "s", "_cron_unschedule": "v",
     "_describe_predictions": "s", "_drop_predictions": "v", "_due": "s", "_fail": "i", "_fail_scheduled": "v",
-    "_forget_predictions": "v", "_memory": "i", "_next": "v", "_next_epoch": "s", "_next_time": "s", "_open": "s",
-    "_owner": "s", "_path": "s", "_predictions": "s", "_raise_unknown_predictions": "s", "_record_run": "v",
-    "_refresh": "v", "_register_predictions": "v", "_relation": "s", "_run_scheduled": "v", "_schedule": "v",
-    "_score": "s", "_score_begin": "v", "_score_end": "v", "_score_snapshot": "v", "_score_statement": "s",
-    "_score_stored": "s", "_score_target": "s", "_shown_by": "s", "_source": "s", "_take_back_attempt": "v",
-    "_unschedule": "v", "create_predictions": "v", "describe_predictions": "s", "drop_predictions": "v",
-    "predict_batch": "s", "refresh_predictions": "v", "schedule_predictions": "v", "unschedule_predictions": "v",
+    "_forget_predictions": "v", "_memory": "i", "_numbers": "i", "_next": "v", "_next_epoch": "s", "_next_time": "s",
+    "_open": "s", "_owner": "s", "_path": "s", "_predictions": "s", "_raise_unknown_predictions": "s",
+    "_record_run": "v", "_refresh": "v", "_register_predictions": "v", "_relation": "s", "_run_scheduled": "v",
+    "_schedule": "v", "_score": "s", "_score_begin": "v", "_score_end": "v", "_score_snapshot": "v",
+    "_score_statement": "s", "_score_set": "s", "_score_stored": "s", "_score_target": "s", "_shown_by": "s",
+    "_source": "s", "_take_back_attempt": "v", "_trusted_numbers": "i", "_unschedule": "v", "create_predictions": "v",
+    "describe_predictions": "s", "drop_predictions": "v", "predict_batch": "s", "refresh_predictions": "v",
+    "schedule_predictions": "v", "unschedule_predictions": "v",
 }  # fmt: skip
 
 

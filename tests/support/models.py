@@ -1,4 +1,4 @@
-"""Small real models that many tests use, trained once."""
+"""Small real models that many tests use, trained once; a database with two versions of one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import modeldb
+from support.tables import write_table
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,15 @@ def cancer2() -> Trained:
     data = load_breast_cancer(as_frame=True)
     X = _snake(data.data)
     return Trained(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, 1 - data.target), X)
+
+
+@pytest.fixture
+def two(db: modeldb.Database, cancer: Trained, cancer2: Trained) -> modeldb.Database:
+    """Model m with two versions that never agree: of the first of the table patients version 1 says 0, version 2 1."""
+    db.register("m", cancer.estimator, sample=cancer.X)
+    db.register("m", cancer2.estimator, sample=cancer2.X)
+    write_table(db, "patients", cancer.X)
+    return db
 
 
 @pytest.fixture(scope="session")

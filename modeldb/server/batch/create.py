@@ -115,7 +115,7 @@ class Relations:
         rows: it looks for duplicates among rows without any NULL only, and for the others the unique index does.
         The materialized view names its source, so that a restored dump fills it after what the source is made of.
         """
-        call = f"modeldb._score_stored({literal(self.name)})"
+        call = f"modeldb._score_set({literal(self.name)})"
         query = statements.select(call, kept, incremental.OUTPUTS, hashed=incremental_, source=rows)
         if incremental_:
             # Room for new versions of rows beside the old ones, so that an update leaves the index alone.

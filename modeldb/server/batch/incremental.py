@@ -19,7 +19,7 @@ from modeldb.server.batch.source import Column, literal, quote
 from modeldb.server.batch.stored import Predictions, equality
 from modeldb.signature import Signature
 
-OUTPUTS = list(statements.TYPES)
+OUTPUTS = list(statements.ARRAYS)
 MARGINS = {"timestamp with time zone": "0", "timestamp without time zone": "26 hours", "date": "50 hours"}
 """What is taken off the time, by the type of changed_at: those without a time zone may be of any."""
 

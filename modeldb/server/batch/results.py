@@ -1,18 +1,22 @@
-"""From a graph's outputs to array literals, one per column of the result."""
+"""From a graph's outputs to arrays, one per column of the result."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
 from modeldb.errors import NoProbabilities, NotANumber, SignatureMismatch, UnknownClass
 from modeldb.runtime import Array
+from modeldb.server import values
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature, class_text
+
+_HEADER = struct.Struct("=iiIii")  # of one dimension: dimensions, offset of the data, element type, length, lower bound
+_LENGTH_WORD, _ALIGNMENT = 4, 8
 
 
 @dataclass
@@ -96,36 +100,31 @@ def _positions(signature: Signature, raw: dict[str, Any], matrix: Array | None, 
     return np.array([known[label] for label in labels.tolist()], dtype=np.int64)
 
 
-def numbers_literal(found: Array, answered: Array | None) -> str:
-    """A float8[] literal. answered: (n,) boolean, which rows there are answers of; the others get NULL."""
-    if np.isfinite(found).all():
-        spread = found if answered is None else _spread(found, answered)
-        return "{" + orjson.dumps(np.ascontiguousarray(spread), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode() + "}"
-    texts = np.array([_number_text(value) for value in found.tolist()], dtype=object)
-    return "{" + ",".join(texts if answered is None else _spread(texts, answered)) + "}"
+def numbers_array(found: Array, answered: Array | None) -> bytes:
+    """A float8[] in PostgreSQL's memory layout, less the length word.
 
-
-def _number_text(value: float) -> str:
-    if value != value:
-        return "NaN"
-    return repr(value) if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"
+    answered: (n,) boolean, which rows there are answers of; the others get NULL.
+    """
+    if answered is None:
+        return _HEADER.pack(1, 0, values.FLOAT8, len(found), 1) + found.tobytes()
+    bits = np.packbits(answered, bitorder="little").tobytes()
+    begin = _LENGTH_WORD + _HEADER.size
+    bits += bytes(-(begin + len(bits)) % _ALIGNMENT)
+    return _HEADER.pack(1, begin + len(bits), values.FLOAT8, len(answered), 1) + bits + found.tobytes()
 
 
 def labels_literal(quoted: Array, answered: Array | None) -> str:
     """A text[] literal of texts that are quoted already."""
-    return "{" + ",".join((quoted if answered is None else _spread(quoted, answered)).tolist()) + "}"
+    if answered is not None:
+        spread = np.full(len(answered), "NULL", dtype=object)
+        spread[answered] = quoted
+        quoted = spread
+    return "{" + ",".join(quoted.tolist()) + "}"
 
 
 def texts_literal(found: Sequence[str | None]) -> str:
     """A text[] literal."""
     return "{" + ",".join(map(_quoted, found)) + "}"
-
-
-def _spread(found: Array, answered: Array) -> Array:
-    """The answers in the places of the rows that have one; NaN, which JSON writes as null, or NULL in the others."""
-    spread = np.full(len(answered), np.nan if found.dtype == np.float64 else "NULL", dtype=found.dtype)
-    spread[answered] = found
-    return spread
 
 
 def _quoted(text: str | None) -> str:

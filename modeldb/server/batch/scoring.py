@@ -18,10 +18,10 @@ from modeldb.server.batch.running import Runner
 from modeldb.server.scorer import Scorer
 
 ON_ERROR = ("raise", "null")
-Row = tuple[list[str], str | None, str | None, str | None, str | None, str | None, str | None]
-"""Array literals: columns carried along, prediction, label, probability, error, hash; None where all are NULL.
+Row = tuple[int, list[str], bytes | None, str | None, bytes | None, str | None, str | None, str | None]
+"""So many rows: columns carried along, prediction, label, probability, error, hash; None where all are NULL.
 
-The last is None, or an error in JSON.
+Array literals, and arrays of numbers as they lie in memory. The last is None, or an error in JSON.
 """
 
 
@@ -87,10 +87,11 @@ class Run:
         scored += chunk.rows if self.task.counted else 0
         numbers, labels, probabilities = (None, None, None) if found is None else vars(found).values()
         return (
+            chunk.rows,
             chunk.kept,
-            None if numbers is None else results.numbers_literal(numbers, answered),
+            None if numbers is None else results.numbers_array(numbers, answered),
             None if labels is None else results.labels_literal(labels, answered),
-            None if probabilities is None else results.numbers_literal(probabilities, answered),
+            None if probabilities is None else results.numbers_array(probabilities, answered),
             results.texts_literal(_messages(errors, chunk.rows)) if errors else None,
             chunk.hashes,
             None,
@@ -178,4 +179,4 @@ def guarded(task: Task) -> Iterator[Row]:
 
 def _failure(sqlstate: str, message: str, detail: str | None, hint: str | None) -> Row:
     parts = {"sqlstate": sqlstate, "message": message, "detail": detail, "hint": hint}
-    return [], None, None, None, None, None, orjson.dumps(parts).decode()
+    return 0, [], None, None, None, None, None, orjson.dumps(parts).decode()

@@ -17,7 +17,13 @@ from modeldb.server.batch.source import Column, literal
 from modeldb.server.batch.stored import model_name
 from modeldb.signature import Signature
 
-TYPES = {"prediction": "float8", "label": "text", "probability": "float8", "error": "text"}
+ARRAYS = {
+    "prediction": "modeldb._numbers((c).prediction, (c).rows)",
+    "label": "(c).label::text[]",
+    "probability": "modeldb._numbers((c).probability, (c).rows)",
+    "error": "(c).error::text[]",
+}
+"""SQL for the outputs in a row c of _score()."""
 
 
 def select(
@@ -33,7 +39,7 @@ def select(
         cast = "" if array == column.type else cast
         cast += f" COLLATE {column.collation}" if column.collation else ""
         fields.append(f"pg_catalog.unnest((c).kept_values[{position}]::{array}[]){cast} AS {column.quoted}")
-    fields += [f"pg_catalog.unnest((c).{name}::{TYPES[name]}[]) AS {name}" for name in outputs]
+    fields += [f"pg_catalog.unnest({ARRAYS[name]}) AS {name}" for name in outputs]
     if hashed:
         fields.append("pg_catalog.unnest((c).hash::int8[]) AS features_hash")
     always = f" WHERE NOT EXISTS (SELECT FROM {source} WHERE false)" if source else ""
@@ -102,8 +108,8 @@ def strictly(predictions: str) -> Iterator[None]:
         _strict = None
 
 
-def score_stored(predictions: str) -> Iterator[scoring.Row]:
-    """The body of _score_stored()."""
+def score_set(predictions: str) -> Iterator[scoring.Row]:
+    """The body of _score_set()."""
     query = """SELECT model, version, source, key, columns, class, on_error
                FROM modeldb.prediction_set WHERE name OPERATOR(pg_catalog.=) $1"""
     [row] = ask(query, ["text"], [predictions])
