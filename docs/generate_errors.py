@@ -32,6 +32,7 @@ FAMILIES = {
     "MD3": "MD3xx: artifacts and their conversion",
     "MD4": "MD4xx: prediction",
     "MD5": "MD5xx: batch predictions",
+    "MD6": "MD6xx: online scoring",
     "MD9": "MD9xx: installation",
 }
 TAIL = """

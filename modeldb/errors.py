@@ -409,6 +409,60 @@ class RunLost(BatchError):
     sqlstate = "MD507"
 
 
+# --- MD6xx: online scoring -----------------------------------------------------------------------------------------
+
+
+class OnlineError(ModeldbError):
+    """Online scoring failed."""
+
+    sqlstate = "MD600"
+
+
+class UnknownScorer(OnlineError):
+    """The table has no such scorer.
+
+    SELECT * FROM modeldb.scorers lists the scorers.
+    """
+
+    sqlstate = "MD601"
+
+
+class ScorerConflict(OnlineError):
+    """The table has a scorer into that column already.
+
+    Detach it first: SELECT detach_scorer('table', 'column').
+    """
+
+    sqlstate = "MD602"
+
+
+class InvalidScorer(OnlineError):
+    """The table and the model do not fit together.
+
+    The message says what does not fit; describe('model') lists the features.
+    """
+
+    sqlstate = "MD603"
+
+
+class RowRejected(OnlineError):
+    """The scorer's reject_if is true of the row.
+
+    The statement was refused, with all of its rows.
+    """
+
+    sqlstate = "MD604"
+
+
+class EventsForgotten(OnlineError):
+    """The events after that position are not kept any more.
+
+    Read the table as it is, and follow the events from now on. settings.keep_events says how long they are kept.
+    """
+
+    sqlstate = "MD605"
+
+
 # --- MD9xx: installation -------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,9 @@ BEGIN
     IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'modeldb') <> 'modeldb_owner'::regrole THEN
         ALTER SCHEMA modeldb OWNER TO modeldb_owner;
     END IF;
+    IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'modeldb_scorers') <> 'modeldb_owner'::regrole THEN
+        ALTER SCHEMA modeldb_scorers OWNER TO modeldb_owner;
+    END IF;
     FOR object IN
         SELECT c.oid::regclass::text AS name, c.relowner AS owner,
             CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
@@ -40,7 +43,7 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON SCHEMA modeldb FROM PUBLIC;
+REVOKE ALL ON SCHEMA modeldb, modeldb_scorers FROM PUBLIC;
 GRANT modeldb_user TO modeldb_publisher;
 GRANT modeldb_publisher TO modeldb_admin;
 
@@ -133,3 +136,7 @@ GRANT EXECUTE ON FUNCTION
 -- modeldb_admin reads everything, weights and smoke rows too, and sets the limits.
 GRANT SELECT ON modeldb.artifact_chunk, modeldb.smoke TO modeldb_admin;
 GRANT UPDATE (max_artifact_bytes, keep_runs) ON modeldb.settings TO modeldb_admin;
+
+-- Online scoring: whoever predicts may have the rows of a table of that role's scored; what is made for it is the role's.
+GRANT USAGE, CREATE ON SCHEMA modeldb_scorers TO modeldb_user;
+GRANT SELECT ON modeldb.scorer TO modeldb_user;

@@ -14,6 +14,7 @@ FAMILIES = {
     "MD3": "ArtifactError",
     "MD4": "PredictionError",
     "MD5": "BatchError",
+    "MD6": "OnlineError",
     "MD9": "InstallationError",
 }
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
