@@ -53,6 +53,7 @@ _ENTRIES = {
     "create_predictions": "batch.create",
     "refresh": "batch.refresh",
     "check_unrestricted": "batch.owner",
+    "queue_state": "online.queue",
 }
 """The module of each function that the SQL functions call, but for the path of a row."""
 

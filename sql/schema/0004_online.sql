@@ -16,6 +16,8 @@ CREATE TABLE modeldb.scorer (
     mode text NOT NULL CHECK (mode IN ('sync', 'async')),
     class text,
     columns jsonb NOT NULL,
+    reads text[] NOT NULL,
+    enrich_reads text[] NOT NULL,
     key text[] NOT NULL,
     label text,
     model_version text,
@@ -32,7 +34,14 @@ CREATE TABLE modeldb.scorer (
 );
 COMMENT ON TABLE modeldb.scorer IS 'What attach_scorer() was told. The view scorers shows it with how the scorer is doing.';
 COMMENT ON COLUMN modeldb.scorer."into" IS 'The column of the score; label, model_version, scored_at and error are columns too.';
-COMMENT ON COLUMN modeldb.scorer.columns IS 'By feature: the column of the table or of enrich that it is read from.';
+COMMENT ON COLUMN modeldb.scorer.columns IS
+    'The features in the order in which they are handed over: [{"feature": ..., "column": ..., "enriched": whether the '
+    'column is one of enrich and not of the table}].';
+COMMENT ON COLUMN modeldb.scorer.reads IS
+    'The columns of the table that the score depends on: the features'', and those in where, reject_if and enrich.';
+COMMENT ON COLUMN modeldb.scorer.enrich_reads IS 'Those that enrich reads, the arguments of the function made of it.';
+COMMENT ON COLUMN modeldb.scorer."where" IS
+    'As PostgreSQL understood it, with qualified names, over a row new; so is reject_if. enrich is as it was given.';
 COMMENT ON COLUMN modeldb.scorer.key IS 'The columns that identify a row; none for a synchronous scorer of a table without a key.';
 COMMENT ON COLUMN modeldb.scorer.position IS 'The position of the newest event: an asynchronous scorer numbers what it has scored.';
 
