@@ -135,8 +135,23 @@ GRANT EXECUTE ON FUNCTION
 
 -- modeldb_admin reads everything, weights and smoke rows too, and sets the limits.
 GRANT SELECT ON modeldb.artifact_chunk, modeldb.smoke TO modeldb_admin;
-GRANT UPDATE (max_artifact_bytes, keep_runs) ON modeldb.settings TO modeldb_admin;
+GRANT UPDATE (max_artifact_bytes, keep_runs, keep_events) ON modeldb.settings TO modeldb_admin;
 
 -- Online scoring: whoever predicts may have the rows of a table of that role's scored; what is made for it is the role's.
 GRANT USAGE, CREATE ON SCHEMA modeldb_scorers TO modeldb_user;
 GRANT SELECT ON modeldb.scorer TO modeldb_user;
+GRANT EXECUTE ON FUNCTION
+    modeldb._scorer_of(text, text), modeldb._pick_scorer(text, text[], text),
+    modeldb.retry_failures(text, text), modeldb._retry_failures(integer), modeldb._drain(integer, integer),
+    modeldb._scored(integer, bigint, integer), modeldb._scored_position(integer)
+    TO modeldb_user;
+GRANT EXECUTE ON FUNCTION
+    modeldb._waiting(), modeldb._drain(integer, integer), modeldb._forget_events() TO modeldb_worker;
+
+-- The key of a row and why it could not be scored tell values of rows.
+GRANT SELECT ON modeldb.scorer_failures TO modeldb_user;
+DROP POLICY IF EXISTS owners ON modeldb.scorer_failures;
+CREATE POLICY owners ON modeldb.scorer_failures FOR SELECT TO modeldb_user USING (
+    EXISTS (SELECT FROM modeldb.scorer s JOIN pg_catalog.pg_class c ON c.oid = s.relation
+            WHERE s.id = scorer AND pg_catalog.pg_has_role(c.relowner, 'USAGE'))
+    OR pg_catalog.pg_has_role('modeldb_admin', 'USAGE'));

@@ -54,8 +54,20 @@ _ENTRIES = {
     "refresh": "batch.refresh",
     "check_unrestricted": "batch.owner",
     "queue_state": "online.queue",
+    "waiting": "online.queue",
+    "drain": "online.drain",
+    "retry_failures": "online.drain",
+    "attach_scorer": "online.attach",
+    "detach_scorer": "online.detach",
+    "enriched": "online.attach",
+    "online_label": "online.row",
+    "online_version": "online.row",
+    "online_error": "online.row",
+    "online_done": "online.row",
 }
 """The module of each function that the SQL functions call, but for the path of a row."""
+_WRITTEN = ("online", "online_numbers")
+"""The path of a row that is being written. Its functions raise PostgreSQL's errors themselves."""
 
 
 def entry(name: str) -> Callable[..., Any]:
@@ -63,6 +75,10 @@ def entry(name: str) -> Callable[..., Any]:
     if name in _ENTRIES:
         module = importlib.import_module(f"modeldb.server.{_ENTRIES[name]}")
         return boundary.guard(getattr(module, name))
+    if name in _WRITTEN:
+        from modeldb.server.online import row
+
+        return row.ENTRIES[name]
     from modeldb.server import predict
 
     return predict.ENTRIES[name]

@@ -79,8 +79,7 @@ class Run:
         """A chunk's predictions. Raises what is wrong with a row unless on_error is 'null'."""
         global scored
         self._check_key(chunk)
-        verdicts = judging.judge(self.scorer, self.readers, chunk.parts)
-        found, answered = self._run(chunk, verdicts)
+        found, answered, verdicts = self.predict(chunk)
         errors = [(at, error) for at, error in sorted(verdicts.items()) if error is not None]
         if errors and self.task.on_error == "raise":
             raise self._blamed(chunk, *errors[0])
@@ -96,6 +95,15 @@ class Run:
             chunk.hashes,
             None,
         )
+
+    def predict(self, chunk: chunks.Chunk) -> tuple[results.Answers | None, Array | None, judging.Verdicts]:
+        """The answers to the rows that have one, which these are (None: all), and why the others have none.
+
+        Raises RunFailed (MD401), and with on_error 'raise' need not have looked at every row.
+        """
+        verdicts = judging.judge(self.scorer, self.readers, chunk.parts)
+        found, answered = self._run(chunk, verdicts)
+        return found, answered, verdicts
 
     def _run(self, chunk: chunks.Chunk, verdicts: judging.Verdicts) -> tuple[results.Answers | None, Array | None]:
         """Run the rows that have no verdict; where that fails as a whole, find the rows at fault one by one."""
