@@ -12,8 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from onlining import service
-
+SERVICE = Path(__file__).with_name("service.py")
 HEADERS = {"Content-Type": "application/json"}
 
 
@@ -42,7 +41,7 @@ def served(artifact: bytes) -> Iterator[Client]:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         model.write_bytes(artifact)
-        command = [sys.executable, service.__file__, str(model)]
+        command = [sys.executable, str(SERVICE), str(model)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 client = Client(int(process.stdout.readline()))
