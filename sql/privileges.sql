@@ -139,8 +139,15 @@ GRANT UPDATE (max_artifact_bytes, keep_runs, keep_events) ON modeldb.settings TO
 
 -- Online scoring: whoever predicts may have the rows of a table of that role's scored; what is made for it is the role's.
 GRANT USAGE, CREATE ON SCHEMA modeldb_scorers TO modeldb_user;
-GRANT SELECT ON modeldb.scorer TO modeldb_user;
+GRANT SELECT ON modeldb.scorer, modeldb.scorers TO modeldb_user;
 GRANT EXECUTE ON FUNCTION
+    modeldb._attach_scorer(text, text, text, text, text, text, text, jsonb, text, text, text, text, text, text[]),
+    modeldb.attach_scorer(text, text, text, text, text, text, text, jsonb, text, text, text, text, text, text[]),
+    modeldb._detach_scorer(text, text), modeldb.detach_scorer(text, text), modeldb.enriched(text, text),
+    modeldb._online(integer, bigint, bytea), modeldb._online_numbers(integer, bigint, bytea),
+    modeldb._online_label(integer), modeldb._online_version(integer), modeldb._online_error(integer, text),
+    modeldb._online_done(),
+    modeldb._sum_latencies(jsonb[]), modeldb._latency(bigint[], double precision), modeldb._queue_state(integer),
     modeldb._scorer_of(text, text), modeldb._pick_scorer(text, text[], text),
     modeldb.retry_failures(text, text), modeldb._retry_failures(integer), modeldb._drain(integer, integer),
     modeldb._scored(integer, bigint, integer), modeldb._scored_position(integer)

@@ -13,7 +13,7 @@ import orjson
 
 from modeldb.errors import MalformedInput
 from modeldb.server import values
-from modeldb.server.records import HEADER, START, Layout, Stale, count_features
+from modeldb.server.records import Layout, Stale, column_types, count_features
 from modeldb.signature import Feature
 
 MAX_LAYOUTS = 64
@@ -44,7 +44,7 @@ class AnonymousReader:
                 pass
         if len(self.layouts) >= MAX_LAYOUTS:
             self.layouts.clear()
-        layout = self.layouts[names] = self._layout(names, _oids(data))
+        layout = self.layouts[names] = self._layout(names, column_types(data))
         return layout.read(data)
 
     def _layout(self, names: tuple[str, ...], oids: list[int]) -> Layout:
@@ -73,13 +73,3 @@ def by_position(names: Sequence[str], features: Sequence[Feature]) -> bool:
         )
     count_features(features, len(names))
     return True
-
-
-def _oids(data: bytes) -> list[int]:
-    """The types of the row's columns."""
-    found, at = [], START
-    for _ in range(int.from_bytes(data[12:16], "big")):
-        oid, length = HEADER.unpack_from(data, at)
-        found.append(oid)
-        at += 8 + max(length, 0)
-    return found

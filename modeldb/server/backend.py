@@ -33,6 +33,10 @@ statement_started = _postgres.GetCurrentStatementStartTimestamp
 """When the client's statement began, in microseconds: the same for all of its rows, another one for the next."""
 statement_started.restype = ctypes.c_int64
 
+transaction_started = _postgres.GetCurrentTransactionStartTimestamp
+"""When the transaction began: a procedure that commits begins several within one statement of the client."""
+transaction_started.restype = ctypes.c_int64
+
 _in_transaction_block = _postgres.IsTransactionBlock
 _in_transaction_block.restype = ctypes.c_bool
 # What ends a statement. InterruptPending is also set for what does not, such as a check of the client's connection.

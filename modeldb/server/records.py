@@ -21,6 +21,8 @@ HEADER = struct.Struct(">Ii")
 MAX_DIMENSIONS = 6  # of PostgreSQL's arrays
 START = 16
 """Where the first column of a row begins: after the header of ROW(row) and the row's own count."""
+BARE = 4
+"""Where it begins in what record_send() wrote of the row itself."""
 
 
 class Stale(Exception):
@@ -49,13 +51,19 @@ class Layout:
     """How to take the features' values out of a row of one composite type."""
 
     def __init__(
-        self, features: Sequence[Feature], columns: Sequence[tuple[str, int]], *, lenient: bool = False
+        self,
+        features: Sequence[Feature],
+        columns: Sequence[tuple[str, int]],
+        *,
+        lenient: bool = False,
+        start: int = START,
     ) -> None:
         """columns: (name, type oid) of the row type's columns, in order. lenient: judge types value by value.
 
         NULL in an anonymous record is a text, whatever it stands for.
         """
         self.lenient = lenient
+        self.start = start
         self.oids = [oid for _, oid in columns]
         self.bases = [values.base_type(oid) for oid in self.oids]
         self.positions = bind(features, [name for name, _ in columns])
@@ -97,7 +105,7 @@ class Layout:
     def read(self, data: bytes) -> Sequence[Any]:
         """The features' values in order, None for NULL. Raises Stale and WrongType (MD203)."""
         row: list[Any] = []
-        at = START
+        at = self.start
         for part in self.parts:
             if isinstance(part, Run):
                 if at + part.size <= len(data) and (found := part.unpack_from(data, at))[::2] == part.headers:
@@ -107,6 +115,10 @@ class Layout:
                     at = _walk(part, data, at, row)
             else:
                 at = _take(part.oid, part.read, data, at, row)
+        return self.choose(row)
+
+    def choose(self, row: list[Any]) -> Sequence[Any]:
+        """The features' values out of those of all columns. Raises WrongType (MD203)."""
         picked = self.pick(row)
         if self.converters is None:
             return picked
@@ -174,6 +186,16 @@ def columns_of(relation: int) -> list[tuple[str, int]]:
                WHERE attrelid OPERATOR(pg_catalog.=) $1 AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped
                ORDER BY attnum"""
     return [(row["attname"], row["type"]) for row in ask(query, ["oid"], [relation])]
+
+
+def column_types(data: bytes, start: int = START) -> list[int]:
+    """The types of the columns of a row that record_send() wrote."""
+    found, at = [], start
+    for _ in range(int.from_bytes(data[start - 4 : start], "big")):
+        oid, length = HEADER.unpack_from(data, at)
+        found.append(oid)
+        at += 8 + max(length, 0)
+    return found
 
 
 def read_array(features: Sequence[Feature], data: bytes) -> Sequence[Any]:

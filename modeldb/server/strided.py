@@ -12,11 +12,17 @@ from struct import calcsize
 
 import numpy as np
 
-from modeldb.server.records import HEADER, START, Layout
+from modeldb.server.records import HEADER, Layout
 from modeldb.server.scorer import Scorer
 from modeldb.server.values import FIXED, FLOAT8, OPAQUE
 
 _WIDTHS = {oid: calcsize(">" + code) for oid, code in FIXED.items()} | OPAQUE
+
+
+def plain(scorer: Scorer) -> bool:
+    """Whether double precision values fill the graph's only input as they are, and only have to be finite."""
+    buffer = scorer.buffers[0]
+    return buffer.whole and buffer.check_finite and not buffer.closed and buffer.rounded is None
 
 
 def reader(layout: Layout, scorer: Scorer) -> Callable[[bytes], bool] | None:
@@ -25,25 +31,22 @@ def reader(layout: Layout, scorer: Scorer) -> Callable[[bytes], bool] | None:
     first, last = min(layout.positions), max(layout.positions)
     every = [_WIDTHS.get(base) for base in layout.bases]
     widths = every[: last + 1]
-    plain = (
-        buffer.whole
-        and buffer.check_finite
-        and not buffer.closed
-        and buffer.rounded is None
+    wanted = (
+        plain(scorer)
         and all(layout.oids[position] == FLOAT8 for position in layout.positions)
         and None not in widths
         and set(widths[first:]) == {8}
     )
-    if not plain:
+    if not wanted:
         return None
-    start = START + sum(8 + (width or 0) for width in widths[:first])
+    start = layout.start + sum(8 + (width or 0) for width in widths[:first])
     count = last - first + 1
     headers = b"".join(HEADER.pack(oid, 8) for oid in layout.oids[first : last + 1])
     order = np.array(layout.positions) - first
     in_order = order.tolist() == list(range(count))
     array, header, number, flat, zeros = np.ndarray, np.dtype("V8"), np.dtype(">f8"), buffer.flat, buffer.zeros
     copy, dot, size, values_start = np.copyto, buffer.flat.dot, start + 16 * count, start + 8
-    whole = START + sum(8 + width for width in every if width) if None not in every else -1
+    whole = layout.start + sum(8 + width for width in every if width) if None not in every else -1
 
     def read(data: bytes) -> bool:
         length = len(data)

@@ -1,0 +1,215 @@
+"""The path of a row that is being written: from the bytes that a trigger made of it to its score.
+
+Everything that the score depends on stays the same until the client's next statement, or the next transaction of a
+procedure: so all rows of a statement are scored by one version, and there is nothing to look up for each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+import plpy
+
+from modeldb.errors import MalformedInput, MissingPrivilege, ModeldbError, SignatureMismatch
+from modeldb.server import boundary, predict, records, sessions, strided
+from modeldb.server.backend import ask, current_role, statement_started, transaction_started
+from modeldb.server.online import numbers
+from modeldb.server.online.activity import Counts
+from modeldb.server.online.scorer import TableScorer, load
+from modeldb.server.scorer import Scorer
+
+_MADE_BY = """
+    SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'modeldb_scorers' AND p.pronargs OPERATOR(pg_catalog.=) 0
+        AND p.proname OPERATOR(pg_catalog.=) $1 AND p.proowner OPERATOR(pg_catalog.=) $2"""
+Reader = Callable[[bytes], bool]
+Compile = Callable[[Scorer, list[str], bytes], Reader]
+"""From a model, the features' names in the order of the values, and the first row to a function that reads rows."""
+
+
+def _unbound(*_: Any) -> Any:
+    raise AssertionError("no statement has begun")
+
+
+class Online:
+    """A table's scorer in this backend: ready to score while ``now`` stays the same."""
+
+    def __init__(self, definition: TableScorer) -> None:
+        self.definition = definition
+        self.counts = Counts()
+        self.now = (0, 0, 0)
+        self.role = 0
+        self.model = definition.model
+        """What the model means in this statement: the version, once that is known."""
+        self.version: int | None = None
+        self.scorer: Scorer | None = None
+        self.read: Reader = _unbound
+        self.execute: Callable[[], None] = _unbound
+        self.take: Callable[[], float] = _unbound
+        self.add = self.counts.add
+        self.answered = False
+        """Whether the last row has a score."""
+        self.error: str | None = None
+        """Why it has none, where it is accepted without one."""
+
+    def begin(self, compile_: Compile, epoch: int, row: bytes) -> None:
+        """Get ready for a statement, of which this is the first row. Raises what a prediction raises."""
+        before, self.now = self.now, (0, 0, 0)
+        if before[:2] != _now()[:2]:  # not only an eviction in the middle of a statement
+            self.model = self.definition.model
+        if self.role != (role := current_role()):
+            self._check_caller(role)
+        found, _ = predict.find(self.model, epoch)
+        if found is not self.scorer:
+            self.scorer = None
+            self.read = compile_(found, [source.feature for source in self.definition.columns], row)
+            self._bind(found)
+        self.model = found.name
+        self.now = _now()
+
+    def _bind(self, found: Scorer) -> None:
+        self.scorer, self.execute = found, found.execute
+        self.version = int(found.name.rpartition("/")[2])
+        label = self.definition.class_
+        self.take = found.number if label is None else lambda: found.probability(label)
+
+    def _check_caller(self, role: int) -> None:
+        """Raise MissingPrivilege (MD907) unless it is the trigger function that calls.
+
+        Anybody else might teach this session another way to read the table's rows.
+        """
+        if not ask(_MADE_BY, ["text", "oid"], [f"_{self.definition.id}", role]):
+            raise MissingPrivilege("only the trigger function of a scorer calls this", hint="Call predict() instead.")
+        self.role = role
+
+    def fail(self, error: ModeldbError) -> None:
+        """Note why the row has no score, where it is accepted without one; else raise the error."""
+        self.counts.errors += 1
+        self.answered = False
+        if self.definition.on_error == "null":
+            self.error = error.message
+            return
+        query = "SELECT $1::pg_catalog.regclass::text AS name"
+        [found] = ask(query, ["oid"], [self.definition.relation])
+        error.detail = " ".join(filter(None, [f"Scoring {found['name']} into {self.definition.into!r}.", error.detail]))
+        boundary.fail(error, self.definition.model)
+
+
+def _now() -> tuple[int, int, int]:
+    """What being ready depends on: the client's statement, the transaction, and that no model was evicted."""
+    return statement_started(), transaction_started(), sessions.evictions
+
+
+_known: dict[int, Online] = {}
+
+
+def known(scorer: int) -> Online:
+    """The scorer of an id, which is never given to another. Raises UnknownScorer (MD601)."""
+    found = _known.get(scorer)
+    if found is None:
+        found = _known[scorer] = Online(load(scorer))
+    return found
+
+
+def _entry(compile_: Compile) -> Callable[[int, int, bytes], float | None]:
+    """A SQL function of (scorer, epoch, row)."""
+    get = _known.get
+
+    def call(scorer: int, epoch: int, row: bytes) -> float | None:
+        started = perf_counter_ns()
+        online = get(scorer)
+        try:
+            if online is None or online.now != (statement_started(), transaction_started(), sessions.evictions):
+                online = known(scorer)
+                online.begin(compile_, epoch, row)
+            score = online.error = None
+            answered = online.answered = online.read(row)
+            if answered:
+                online.execute()
+                try:
+                    score = online.take()
+                except (IndexError, ValueError, TypeError, AttributeError) as error:
+                    raise SignatureMismatch(f"the model's outputs do not fit its signature: {error}") from None
+            online.add(perf_counter_ns() - started)
+            return score
+        except (ModeldbError, plpy.SPIError, struct.error, IndexError, ValueError) as error:
+            _failed(online, error)
+            return None
+
+    return call
+
+
+def _failed(online: Online | None, error: Exception) -> None:
+    """Raise the error as PostgreSQL's, unless the scorer is to accept the row nevertheless."""
+    if isinstance(error, plpy.SPIError):
+        own = boundary.from_spi(error)
+        if own is None:
+            boundary.pass_on(error)
+    elif isinstance(error, ModeldbError):
+        own = error
+    else:
+        own = MalformedInput(f"the row cannot be read: {error}")
+    if online is None:
+        boundary.fail(own)
+    online.fail(own)
+
+
+def _compile_records(scorer: Scorer, names: list[str], row: bytes) -> Reader:
+    """For rows from record_send(ROW(...)). The types stay the same: no trigger's column can change its own."""
+    types = records.column_types(row, records.BARE)
+    if len(types) != len(names):
+        raise MalformedInput(f"a row of {len(types)} values came where {len(names)} were to come")
+    layout = records.Layout(scorer.signature.features, list(zip(names, types, strict=True)), start=records.BARE)
+    take, prepare, faster = layout.read, scorer.prepare, strided.reader(layout, scorer)
+
+    def read(data: bytes) -> bool:
+        try:
+            return prepare(take(data))
+        except records.Stale:
+            raise MalformedInput("the row does not have the columns that the scorer was attached to") from None
+
+    return read if faster is None else lambda data: faster(data) or read(data)
+
+
+def _compile_numbers(scorer: Scorer, names: list[str], row: bytes) -> Reader:
+    """For rows from _memory(ARRAY[...]), where all columns are double precision."""
+    return numbers.reader(scorer, names)
+
+
+ENTRIES = {"online": _entry(_compile_records), "online_numbers": _entry(_compile_numbers)}
+"""The bodies of _online() and _online_numbers()."""
+
+
+def online_label(scorer: int) -> str | None:
+    """The body of _online_label(): that of the row scored last; NULL if it has no score. Raises NotANumber (MD207)."""
+    found = known(scorer)
+    if not found.answered or found.scorer is None:
+        return None
+    return found.scorer.label()
+
+
+def online_version(scorer: int) -> int | None:
+    """The body of _online_version(): by which version the row scored last was."""
+    return known(scorer).version
+
+
+def online_error(scorer: int, enriching: str | None) -> str | None:
+    """The body of _online_error(): why the row scored last has no score.
+
+    enriching: the error of enrich, where it did not come to scoring.
+    """
+    found = known(scorer)
+    if enriching is not None:
+        found.answered, found.error = False, enriching
+        found.counts.errors += 1
+    return found.error
+
+
+def online_done(trigger: dict[str, Any]) -> None:
+    """The body of _online_done(): a statement is over; write what was counted, unless that was done just now."""
+    scorer = int(trigger["args"][0])
+    if (found := _known.get(scorer)) is not None:
+        found.counts.write(scorer)
