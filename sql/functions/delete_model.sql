@@ -23,6 +23,7 @@ BEGIN
                     'deletes the model with all its versions and aliases.', delete_model.model);
         END IF;
         PERFORM modeldb._check_unstored(delete_model.model, NULL);
+        PERFORM modeldb._check_unscored(delete_model.model, NULL, NULL);
         FOR pointing IN SELECT a.alias FROM modeldb.alias a WHERE a.model = delete_model.model ORDER BY a.alias LOOP
             PERFORM modeldb._point(delete_model.model, pointing, NULL, 'drop', NULL);
         END LOOP;
@@ -36,4 +37,4 @@ END
 $$;
 COMMENT ON FUNCTION modeldb.delete_model(text, integer, boolean) IS
     'Delete a version that no alias points at (MD105), or with cascade => true and no version the whole model. Weights '
-    'that no other version shares go with it. Errors: MD101, MD102, MD105, MD108.';
+    'that no other version shares go with it. MD105, too, when predictions are of it or scorers name it. Errors: MD101, MD102, MD105, MD108.';

@@ -14,9 +14,11 @@ BEGIN
             USING ERRCODE = 'MD105', HINT = 'Promote another version first, or drop_alias(model, alias).';
     END IF;
     PERFORM modeldb._check_unstored(the_model, the_version);
+    PERFORM modeldb._check_unscored(the_model, the_version, NULL);
 END
 $$;
-COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS 'Raise MD105 when an alias points at the version or predictions are of it, MD102 when there is none.';
+COMMENT ON FUNCTION modeldb._check_unused(text, integer) IS
+    'Raise MD105 when an alias points at the version, or predictions are of it or scorers name it; MD102 when there is none.';
 
 CREATE OR REPLACE FUNCTION modeldb._await_runs(the_model text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -47,6 +49,30 @@ $$;
 COMMENT ON FUNCTION modeldb._check_unstored(text, integer) IS
     'Raise MD105 when batch predictions are of the version, or of any where it is NULL: a restored dump makes them again.';
 
+CREATE OR REPLACE FUNCTION modeldb._check_unscored(the_model text, the_version integer, the_alias text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    scored text;
+BEGIN
+    SELECT string_agg(format('%I.%I.%I', n.nspname, c.relname, s."into"), ', ' ORDER BY n.nspname, c.relname, s."into")
+    INTO scored
+    FROM modeldb.scorer s
+    CROSS JOIN LATERAL modeldb._parse(s.model) called
+    JOIN pg_class c ON c.oid = s.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE called.model = the_model AND (the_version IS NULL OR called.version = the_version)
+        AND (the_alias IS NULL OR called.alias = the_alias);
+    IF scored IS NOT NULL THEN
+        RAISE EXCEPTION '% of model % is in use: rows are scored by it into %',
+                coalesce('version ' || the_version, 'alias ' || the_alias, 'a version'), quote_literal(the_model), scored
+            USING ERRCODE = 'MD105', HINT = 'Inserts would fail. Detach with detach_scorer(table, column) first.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION modeldb._check_unscored(text, integer, text) IS
+    'Raise MD105 when scorers name the version or the alias, or, where both are NULL, the model at all.';
+
 CREATE OR REPLACE FUNCTION modeldb.retire(model text, version integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -66,4 +92,4 @@ END
 $$;
 COMMENT ON FUNCTION modeldb.retire(text, integer) IS
     'Let a version predict no more (MD106) while it stays in the registry; promote() brings it back. '
-    'Errors: MD101, MD102, MD105 when an alias points at it or batch predictions are of it.';
+    'Errors: MD101, MD102, MD105 when an alias points at it, batch predictions are of it, or a scorer names it.';

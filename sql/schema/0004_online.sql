@@ -33,6 +33,7 @@ CREATE TABLE modeldb.scorer (
     UNIQUE (relation, "into")
 );
 COMMENT ON TABLE modeldb.scorer IS 'What attach_scorer() was told. The view scorers shows it with how the scorer is doing.';
+COMMENT ON SEQUENCE modeldb.scorer_id_seq IS 'Numbers the scorers; no number comes twice.';
 COMMENT ON COLUMN modeldb.scorer."into" IS 'The column of the score; label, model_version, scored_at and error are columns too.';
 COMMENT ON COLUMN modeldb.scorer.columns IS
     'The features in the order in which they are handed over: [{"feature": ..., "column": ..., "enriched": whether the '
@@ -83,6 +84,8 @@ CREATE TABLE modeldb.scored_batch (
     labels text[],
     PRIMARY KEY (scorer, last)
 );
+-- Compressing would take longer than writing what it saves.
+ALTER TABLE modeldb.scored_batch ALTER keys SET STORAGE EXTERNAL, ALTER scores SET STORAGE EXTERNAL;
 CREATE INDEX scored_batch_scored_at ON modeldb.scored_batch (scored_at);
 COMMENT ON TABLE modeldb.scored_batch IS
     'What asynchronous scorers have scored, for programs that follow the events: rows with consecutive positions up to last.';

@@ -55,6 +55,10 @@ VOLATILITY = {
     "_source": "s", "_take_back_attempt": "v", "_trusted_numbers": "i", "_unschedule": "v", "create_predictions": "v",
     "describe_predictions": "s", "drop_predictions": "v", "predict_batch": "s", "refresh_predictions": "v",
     "schedule_predictions": "v", "unschedule_predictions": "v",
+    "_attach_scorer": "v", "_check_unscored": "s", "_compact_activity": "v", "_detach_scorer": "v", "_latency": "i",
+    "_online": "s", "_online_done": "v", "_online_error": "s", "_online_label": "s", "_online_numbers": "s",
+    "_online_version": "s", "_queue_state": "s", "_sum_latencies": "i", "attach_scorer": "v", "detach_scorer": "v",
+    "enriched": "s",
 }  # fmt: skip
 
 

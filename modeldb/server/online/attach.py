@@ -41,7 +41,7 @@ _OTHERS = """
 
 _FUNCTIONS = """
     SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname || '.' || p.proname = ANY ($1)"""
+    WHERE n.nspname = 'modeldb_scorers' AND p.proname IN ($1, $1 || '_enrich')"""
 
 _COLUMNS = 7  # the position of the argument that is JSON
 
@@ -238,17 +238,30 @@ def _register(request: Request, found: Table, understood: Understood) -> TableSc
     ]
     with pinned(registry_owner()):
         plpy.execute("LOCK TABLE modeldb.publication IN ROW EXCLUSIVE MODE")
+        _forget_gone()
         ask("SELECT FROM modeldb._route($1)", ["text"], [request.model])  # it may have been retired meanwhile
         [row] = ask(_INSERT, _TYPES, values)
         scorer = load(row["id"])
-        drop_functions(scorer)  # no id comes twice: what has these names was made to be in the way
+        drop_functions(scorer.id)  # no id comes twice: what has these names was made to be in the way
         return scorer
 
 
-def drop_functions(scorer: TableScorer) -> None:
-    """Drop what has the names of the scorer's functions, as the owner of their schema."""
-    for row in ask(_FUNCTIONS, ["text[]"], [[scorer.function, scorer.enrich_function]]):
+def drop_functions(scorer: int) -> None:
+    """Drop what has the names of the functions of a scorer, as the owner of their schema."""
+    for row in ask(_FUNCTIONS, ["text"], [f"_{scorer}"]):
         plpy.execute(f"DROP FUNCTION {row['signature']} CASCADE")
+
+
+def _forget_gone() -> None:
+    """Forget the scorers of tables that were dropped; what had been made for them is in nobody's way, and goes too."""
+    query = (
+        "SELECT s.id, s.mode FROM modeldb.scorer s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)"
+    )
+    for row in ask(query, [], []):
+        drop_functions(row["id"])
+        if row["mode"] == "async":
+            queue.drop(row["id"])
+        ask("DELETE FROM modeldb.scorer WHERE id = $1", ["integer"], [row["id"]])
 
 
 def _make(attached: TableScorer, found: Table, understood: Understood) -> None:

@@ -32,10 +32,10 @@ def detach_scorer(name: str, into: str | None) -> None:
         for trigger in _triggers(scorer):
             plpy.execute(f"DROP TRIGGER {quote(trigger)} ON {found.name}")
     with pinned(registry_owner()):
-        drop_functions(scorer)
+        drop_functions(scorer.id)
         ask("DELETE FROM modeldb.scorer WHERE id = $1", ["integer"], [scorer.id])
         if scorer.mode == "async":
-            queue.drop(scorer)
+            queue.drop(scorer.id)
 
 
 def _only(oid: int, name: str, into: str | None) -> int:

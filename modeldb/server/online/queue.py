@@ -124,12 +124,12 @@ def _make_triggers(scorer: TableScorer, *, by_row: bool) -> None:
         EXECUTE FUNCTION {scorer.function}()""")
 
 
-def drop(scorer: TableScorer) -> None:
+def drop(scorer: int) -> None:
     """Drop the queue. Called by detach_scorer() with the rights of modeldb_owner, whose schema it is in.
 
-    The triggers, the trigger function and the function of enrich are gone by then.
+    It may be gone already. The triggers, the trigger function and the function of enrich are gone by then.
     """
-    plpy.execute(f"DROP TABLE IF EXISTS {queue_of(scorer.id)}")
+    plpy.execute(f"DROP TABLE IF EXISTS {queue_of(scorer)}")
 
 
 def queue_state(scorer: int) -> dict[str, Any]:
@@ -145,16 +145,17 @@ def queue_state(scorer: int) -> dict[str, Any]:
 
 
 _ASYNCHRONOUS = """
-    SELECT s.id, c.relowner::bigint AS owner
+    SELECT s.id, c.relowner::bigint AS owner, format('%I.%I.%I', n.nspname, c.relname, s."into") AS name
     FROM modeldb.scorer s
     JOIN pg_class c ON c.oid = s.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class q ON q.oid = to_regclass(format('modeldb_scorers.queue_%s', s.id))
     WHERE s.mode = 'async' ORDER BY s.id"""
 
 
-def waiting() -> list[tuple[int, bool]]:
+def waiting() -> list[tuple[int, str, bool]]:
     """The body of _waiting(): the asynchronous scorers, and whether an entry of each is due."""
-    return [(row["id"], _is_due(row["id"], row["owner"])) for row in plpy.execute(_ASYNCHRONOUS)]
+    return [(row["id"], row["name"], _is_due(row["id"], row["owner"])) for row in plpy.execute(_ASYNCHRONOUS)]
 
 
 def _is_due(scorer: int, owner: int) -> bool:
