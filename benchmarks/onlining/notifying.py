@@ -34,7 +34,7 @@ def measure(url: str, rate: int, seconds: float, progress: Progress) -> tuple[di
             commits, arrivals = _run(url, listener, rate, range(WARM_ROWS, WARM_ROWS + round(rate * seconds)))
     delays = [(arrivals[key] - committed) * 1e3 for key, committed in commits]
     times = [committed for _, committed in commits]
-    p50, p99, largest = np.percentile(delays, (50, 99, 100))
+    p50, p99, largest = np.percentile(delays, (50, 99, 100)).tolist()
     reached = (len(times) - 1) / (max(times) - min(times))
     progress(f"notify: {reached:.0f} inserts per second, p50 {p50:.0f} ms, p99 {p99:.0f} ms, at most {largest:.0f} ms")
     return {"notify_p99_ms": p99}, {"p50": p50, "p99": p99, "largest": largest, "inserts per second": reached}
