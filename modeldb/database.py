@@ -13,14 +13,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from modeldb.batch import Batch
 from modeldb.errors import ConnectionFailed, MissingPrivilege, ModeldbError, NotInstalled, by_sqlstate
+from modeldb.online import Online
 from modeldb.registry import Registry
 from modeldb.score.client import Scoring
 
 _MISSING = {"42883", "3F000", "42P01"}  # undefined function, schema, table
 
 
-class Database(Registry, Batch, Scoring):
-    """The registry and the predictions of one database; made by ``modeldb.connect``.
+class Database(Registry, Batch, Scoring, Online):
+    """The registry, the predictions and the scorers of one database; made by ``modeldb.connect``.
 
     Each call is a transaction of its own; with a Connection given to ``connect``, all are part of the caller's.
     """

@@ -9,6 +9,7 @@ import time
 import psycopg
 
 from modeldb.schema import WORKER_LOCK
+from modeldb.worker.drainer import Drainer
 from modeldb.worker.job import Job, one_line
 from modeldb.worker.session import check, connect
 
@@ -21,6 +22,7 @@ LONGEST_PAUSE = 5.0  # between attempts to connect
 class Worker:
     """Runs what is due in a database, at most ``jobs`` runs at a time, while it leads the database's workers.
 
+    Whether it leads or not, it scores the rows that wait in the queues of asynchronous scorers.
     target: a URL or conninfo string. The leader holds a session advisory lock on a connection of its own; when that is
     lost, the others' next look makes one of them the leader. A session lock is no lock through pgbouncer in transaction
     mode, but nothing is run twice even then: each run locks its row in the database.
@@ -33,15 +35,18 @@ class Worker:
         self._not_before: dict[str, float] = {}
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._drainer = Drainer(target)
         self._thread = threading.Thread(target=self._work, name="leader", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread. Raises ConnectionFailed (MD906), NotInstalled (MD901), MissingPrivilege (MD907)."""
         check(self._target)
         self._thread.start()
+        self._drainer.start()
 
     def running(self) -> bool:
-        return self._thread.is_alive()
+        """Whether all of it works: it does until it is stopped."""
+        return self._thread.is_alive() and self._drainer.running()
 
     def join(self, seconds: float) -> None:
         """Wait, for so many seconds or until it runs no more."""
@@ -55,7 +60,8 @@ class Worker:
         deadline = time.monotonic() + patience
         self._stopping.set()
         self._wake.set()
-        self._thread.join(patience / 2)
+        self._drainer.stop(patience / 2)
+        self._thread.join(patience / 4)
         while (running := self._running()) and time.monotonic() < deadline:
             for job in running:
                 job.cancel(patience / 10)

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION modeldb._waiting() RETURNS TABLE (scorer integer, due boolean)
+CREATE OR REPLACE FUNCTION modeldb._waiting() RETURNS TABLE (scorer integer, name text, due boolean)
 LANGUAGE plpython3u STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 if "call" not in SD:

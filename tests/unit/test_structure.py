@@ -21,12 +21,12 @@ LAYERS = [
     {"signature"},
     {"artifact"},
     {"convert", "runtime"},
-    {"server", "registry", "documents", "prediction", "functions", "batch", "database"}
+    {"server", "registry", "documents", "prediction", "functions", "batch", "database", "online"}
     | {"schema", "folders", "programs", "postmaster", "score"},
     {"install", "cluster", "doctor", "cli", "demo", "worker"},
 ]
 """Imports point to the left, or stay within a layer. The server and the clients share one and never meet."""
-CLIENT = {"registry", "documents", "prediction", "functions", "batch", "database", "schema", "score"} | {
+CLIENT = {"registry", "documents", "prediction", "functions", "batch", "online", "database", "schema", "score"} | {
     *("install", "cluster", "cli", "demo", "doctor", "worker"),
 }
 

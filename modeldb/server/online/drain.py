@@ -66,7 +66,7 @@ def _locked(scorer: TableScorer) -> TableScorer:
     _check_privilege(scorer, worker=True)
     with acting_as(scorer.owner):
         ask(_LOCK_TIMEOUT, [], [])
-        plpy.execute(f"LOCK TABLE {only(scorer)} IN ROW SHARE MODE")
+        plpy.execute(f"LOCK TABLE {only(scorer)} IN ROW EXCLUSIVE MODE")
     now = load(scorer.id)
     _check_queue(now)
     return now

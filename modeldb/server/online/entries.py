@@ -8,8 +8,9 @@ no score of older values comes over newer ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import orjson
@@ -47,7 +48,7 @@ _BY_INDEX = """
 
 @dataclass
 class Rows:
-    """Rows that are locked: where each is stored (a tid), and in which partition (an oid, as text)."""
+    """Rows that are locked: where each is stored (a tid), and in which partition (an oid, as text); none if plain."""
 
     tids: list[str]
     partitions: list[str]
@@ -58,8 +59,12 @@ class Rows:
     def slice(self, start: int, stop: int) -> Rows:
         return Rows(self.tids[start:stop], self.partitions[start:stop])
 
-    def pick(self, positions: Iterable[int]) -> Rows:
-        return Rows([self.tids[at] for at in positions], [self.partitions[at] for at in positions])
+    def pick(self, positions: Sequence[int]) -> Rows:
+        """Some of them, in their order."""
+        if len(positions) == len(self):
+            return self
+        tids = [self.tids[at] for at in positions]
+        return Rows(tids, [self.partitions[at] for at in positions] if self.partitions else [])
 
     def partition_array(self) -> str:
         """A literal of oid[]."""
@@ -78,13 +83,14 @@ class Entries:
         self.ages: Array = np.frombuffer(taken["ages"], offset=_HEADER) if self.tids else np.empty(0)
         """Seconds since each was enqueued."""
         self.attempts = integers(taken["attempts"])
-        self._find_rows(integers(taken["positions"]), tid_list(taken["tids"]), _list(taken["partitions"]))
+        self._find_rows(integers(taken["positions"]) - 1, Rows(tid_list(taken["tids"]), _oids(taken["partitions"])))
 
     def __len__(self) -> int:
         return len(self.tids)
 
     def _taking(self, most: int) -> str:
         names, operators = key_names(self.scorer.key), self._equality()
+        partition = "t.tableoid" if self.scorer.partitioned else "NULL::oid"
         same = " AND ".join(
             f"t.{quote(column)} {operators.get(column, '=')} k.{name}"
             for column, name in zip(self.scorer.key, names, strict=True)
@@ -98,16 +104,16 @@ class Entries:
                     ORDER BY q.queue_due LIMIT {most:d} FOR UPDATE SKIP LOCKED
                 ) AS e
             ), locked AS MATERIALIZED (
-                SELECT k.position, t.ctid AS tid, t.tableoid AS partition
+                SELECT k.position, t.ctid AS tid, {partition} AS partition
                 FROM taken AS k JOIN {only(self.scorer)} AS t ON {same} FOR NO KEY UPDATE OF t SKIP LOCKED
             )
             SELECT * FROM (
                 SELECT array_agg(entry)::text AS entries, array_agg(queue_attempts)::text AS attempts,
-                    modeldb._memory(array_agg(extract(epoch FROM clock_timestamp() - queue_time)::float8)) AS ages
+                    modeldb._memory(array_agg(date_part('epoch', clock_timestamp() - queue_time))) AS ages
                 FROM taken
             ) AS a CROSS JOIN (
                 SELECT array_agg(position)::text AS positions, array_agg(tid)::text AS tids,
-                    array_agg(partition)::text AS partitions
+                    array_agg(partition) FILTER (WHERE partition IS NOT NULL)::text AS partitions
                 FROM locked
             ) AS b"""
 
@@ -115,14 +121,15 @@ class Entries:
         """By column of the key, the operator of its index: not each type's is just "="."""
         return {row["name"]: row["operator"] for row in ask(_EQUALITY, ["oid"], [self.scorer.relation])}
 
-    def _find_rows(self, positions: Array, tids: list[str], partitions: list[str]) -> None:
-        known: dict[tuple[str, str], int] = {}
+    def _find_rows(self, positions: Array, rows: Rows) -> None:
+        """positions: of the entries, from 0, that mean these rows; a row is there once for each entry."""
+        places: list[Any] = list(zip(rows.tids, rows.partitions, strict=True)) if rows.partitions else rows.tids
+        first: dict[Any, int] = {}
+        numbers = [first.setdefault(place, len(first)) for place in places]
         self.row_of = np.full(len(self.tids), -1)
         """By entry: the position of its row in ``rows``, -1 for one that is gone or locked by somebody else."""
-        self.row_of[positions - 1] = [
-            known.setdefault(place, len(known)) for place in zip(tids, partitions, strict=True)
-        ]
-        self.rows = Rows([tid for tid, _ in known], [partition for _, partition in known])
+        self.row_of[positions] = numbers
+        self.rows = rows.pick(np.unique(numbers, return_index=True)[1].tolist())
 
     # --- what becomes of them ---------------------------------------------------------------------------------------
 
@@ -241,7 +248,7 @@ def tid_list(literal: str | None) -> list[str]:
     return literal[2:-2].split('","') if literal else []
 
 
-def _list(literal: str | None) -> list[str]:
+def _oids(literal: str | None) -> list[str]:
     return literal[1:-1].split(",") if literal else []
 
 

@@ -102,7 +102,7 @@ class MicroBatches:
             found, errors = self._predict(read)
             good = np.array([at not in errors for at in range(len(positions))], dtype=bool)
             scored = _taken(found, good)
-            self._write(rows.pick(positions[good]), scored)
+            self._write(rows.pick(positions[good].tolist()), scored)
         reasons = {int(positions[at]): reason for at, reason in errors.items()}
         self._clear(rows, set(positions.tolist()) - set(reasons), reasons)
         if scored is not None and scored.keys:

@@ -78,9 +78,9 @@ def payloads(scorer: TableScorer, version: int, last: int, scored: Scored) -> It
 
     A row whose key is too long goes without: keys is null then, and its event has it.
     """
-    # JSON has no way to write infinity: such a score is null here, and the event has it.
-    values = scored.scores.tolist()
-    scores = [orjson.dumps(v if a else None).decode() for v, a in zip(values, scored.answered.tolist(), strict=True)]
+    # JSON has no way to write infinity and NaN: such a score is null here, and the event has it.
+    values = np.where(scored.answered, scored.scores, np.nan)
+    scores = orjson.dumps(values.tolist())[1:-1].decode().split(",")
     head = f'{{"table":{_json(scorer.table)},"into":{_json(scorer.into)},"version":{version},"position":'
     at, rows = 0, _ROWS
     while at < len(scores):
