@@ -76,10 +76,11 @@ def doctor(as_json: bool, url: str | None) -> None:
 @click.command()
 @url_option
 def demo(url: str | None) -> None:
-    """Show the life of a model on 336,776 real flights; takes about a minute.
+    """Show the life of a model on 336,776 real flights, and a stream of payments; takes about a minute.
 
-    Makes a table `flights` and a model `late` in the private PostgreSQL, which is started when it is not running, or in
-    the database of --url. Prints each SQL statement and its result.
+    Makes tables `flights` and `payments` and models `late` and `fraud` in the private PostgreSQL, which is started when
+    it is not running, or in the database of --url. Prints each SQL statement and its result. For some seconds it runs
+    a `modeldb worker`.
 
     \b
     Examples:

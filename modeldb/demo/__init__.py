@@ -1,4 +1,4 @@
-"""``modeldb demo``: the life of a model on the flights that left New York City in 2013."""
+"""``modeldb demo``: the life of a model on the flights that left New York City in 2013, and a stream of payments."""
 
 from modeldb.demo.story import run
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
+from modeldb.demo.remains import HINT
 from modeldb.errors import InstallationError
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ def _is_loaded(connection: Connection) -> bool:
     if not found.there:
         return False
     if found.comment != COMMENT:
-        hint = "Run the demo in another database: modeldb demo --url URL"
-        raise InstallationError("this database has a table flights that the demo did not make", hint=hint)
+        raise InstallationError("this database has a table flights that the demo did not make", hint=HINT)
     if connection.scalar(text("SELECT count(*) FROM flights")) == ROWS:
         return True
     connection.execute(text("DROP TABLE flights"))  # rows were added or deleted since

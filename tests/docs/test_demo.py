@@ -6,10 +6,14 @@ import contextlib
 import io
 import re
 
+import numpy as np
+import pandas as pd
+import psycopg
 import pytest
+from support.workers import until
 
 import modeldb
-from modeldb.demo import flights, story
+from modeldb.demo import flights, online, payments, story, stream
 from modeldb.errors import InstallationError
 
 
@@ -66,13 +70,51 @@ def test_a_mistake_is_explained(transcript: str) -> None:
 
 
 def test_the_story_ends_with_the_first_version_as_champion(told: modeldb.Database) -> None:
-    (model,) = told.models()
-    assert (model["name"], model["champion"], model["newest"]) == ("late", 1, 2)
-    assert [row["action"] for row in told.query("SELECT action FROM alias_history ORDER BY epoch")][:3] == [
-        "promote",
-        "promote",
-        "rollback",
-    ]
+    fraud, late = told.models()
+    assert (late["name"], late["champion"], late["newest"]) == ("late", 1, 2)
+    assert (fraud["name"], fraud["champion"], fraud["newest"]) == ("fraud", 1, 1)
+    history = told.query("SELECT action FROM alias_history WHERE model = 'late' ORDER BY epoch")
+    assert [row["action"] for row in history] == ["promote", "promote", "rollback"]
+
+
+def test_every_payment_of_the_stream_is_scored_twice_as_scikit_learn_scores_it(told: modeldb.Database) -> None:
+    pipeline = payments.train(payments.read(told))
+    enriched = told.enriched("payments", payments.ENRICH)
+    rows = pd.DataFrame(told.query(f"SELECT * FROM ({enriched}) AS p WHERE fraud IS NULL ORDER BY id"))
+    assert len(rows) > online.PER_SECOND
+    expected = pipeline.predict_proba(rows[list(payments.FEATURES)].astype({"usual": "float64"}))[:, 1]
+    assert rows["score"].to_numpy() == pytest.approx(expected, abs=1e-9)
+    assert rows["score"].max() <= 0.9
+    streamed = rows[2:]  # the first two were inserted before the scorer in the background was attached
+    assert streamed["later"].to_numpy() == pytest.approx(expected[2:], abs=1e-9)
+    assert (streamed["later_at"] > streamed["paid_at"]).all()
+
+
+def test_a_payment_beyond_doubt_is_rejected(told: modeldb.Database, transcript: str) -> None:
+    _, _, printed = transcript.partition(online.REJECTED)
+    assert re.match(
+        r"\s*ERROR:  .* rejects a row of public\.payments: score > 0\.9\nDETAIL:  The score is 0\.9", printed
+    )
+    assert told.query("SELECT FROM payments WHERE customer = 7 AND amount = 250 AND fraud IS NULL") == []
+
+
+def test_the_table_of_the_scorers_is_printed_once_where_there_is_no_terminal(transcript: str) -> None:
+    assert transcript.count(" payments inserted, ") == 1
+    above = transcript[: transcript.index(" payments inserted, ")].splitlines()
+    rows = [line.split() for line in above if re.match(r" *(score +sync|later +async) ", line)]
+    assert [row[0] for row in rows[-2:]] == ["score", "later"]
+    for _, _, scored, per_second, errors, *_ in rows[-2:]:
+        assert int(scored) > online.PER_SECOND
+        assert int(per_second) > 0
+        assert errors == "0"
+    assert "\x1b" not in transcript
+
+
+def test_the_worker_of_the_demo_is_gone(told: modeldb.Database) -> None:
+    sessions = (
+        "SELECT FROM pg_stat_activity WHERE application_name LIKE 'modeldb worker%' AND datname = current_database()"
+    )
+    until(lambda: not told.query(sessions), "the worker's sessions end")
 
 
 def test_a_second_demo_keeps_the_flights_and_begins_with_version_1(
@@ -81,6 +123,7 @@ def test_a_second_demo_keeps_the_flights_and_begins_with_version_1(
     story.prepare(told)
     assert "is loaded already" in capsys.readouterr().out
     assert told.models() == []
+    assert told.query("SELECT FROM modeldb.scorers") == []
     assert not flights.load_flights(told)
 
 
@@ -108,3 +151,25 @@ def test_a_table_of_somebody_else_is_not_touched(db: modeldb.Database) -> None:
     with pytest.raises(InstallationError, match="did not make") as raised:
         flights.load_flights(db)
     assert "another database" in str(raised.value.hint)
+
+
+def test_payments_of_somebody_else_are_not_touched(db: modeldb.Database) -> None:
+    with db.transaction() as connection:
+        connection.exec_driver_sql("CREATE TABLE payments (mine integer)")
+    with pytest.raises(InstallationError, match="did not make"):
+        story.prepare(db)
+    assert db.query("SELECT mine FROM payments") == []
+
+
+def test_a_stream_says_what_went_wrong(db: modeldb.Database) -> None:
+    payments_now = stream.Stream(stream.target(db), np.random.default_rng(0), per_second=100)
+    with pytest.raises(psycopg.errors.UndefinedTable), payments_now.running():
+        until(payments_now.ended, "the stream ends")
+    assert payments_now.inserted == 0
+
+
+def test_a_worker_that_ends_by_itself_is_reported(db: modeldb.Database) -> None:
+    nowhere = "host=/nowhere dbname=none connect_timeout=1"
+    with pytest.raises(InstallationError, match="has ended by itself") as raised, stream.worker(nowhere) as process:
+        process.wait(60)
+    assert "MD906" in str(raised.value.detail)
