@@ -7,4 +7,5 @@ pytest_plugins = [
     "support.registering",
     "support.batch",
     "support.roles",
+    "support.scorers",
 ]

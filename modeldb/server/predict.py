@@ -26,6 +26,7 @@ from modeldb.server.backend import (
     current_role,
     see_other_commits,
     statement_started,
+    transaction_started,
 )
 from modeldb.server.documents import JsonReader
 from modeldb.server.scorer import Scorer
@@ -99,7 +100,7 @@ _Key = tuple[str, int, int]
 _Found = tuple[Scorer, Row]
 _routes: dict[_Key, _Found] = {}
 _of_statement: dict[_Key, _Found] = {}
-_seen = (0, 0, 0)
+_seen = ((0, 0), 0, 0)
 
 
 def find(model: str, epoch: int) -> _Found:
@@ -111,7 +112,7 @@ def find(model: str, epoch: int) -> _Found:
     Routes are forgotten when any catalog changes, so that a revoked privilege bites, and when a session was evicted.
     """
     global _seen
-    started = statement_started()
+    started = statement_started(), transaction_started()  # a message of the client may hold several transactions
     if started != _seen[0]:
         see_other_commits()
         _of_statement.clear()

@@ -1,7 +1,8 @@
 """The path of a row that is being written: from the bytes that a trigger made of it to its score.
 
-Everything that the score depends on stays the same until the client's next statement, or the next transaction of a
-procedure: so all rows of a statement are scored by one version, and there is nothing to look up for each.
+Everything that the score depends on stays the same until the statement is over: so all of its rows are scored by one
+version, and there is nothing to look up for each. That it is over, the trigger after it tells; where none was fired, as
+for an insert into a partition, the client's next statement does, or the next transaction of a procedure.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _MADE_BY = """
     SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
     WHERE n.nspname OPERATOR(pg_catalog.=) 'modeldb_scorers' AND p.pronargs OPERATOR(pg_catalog.=) 0
         AND p.proname OPERATOR(pg_catalog.=) $1 AND p.proowner OPERATOR(pg_catalog.=) $2"""
+_NEVER = (0, 0, 0)
 Reader = Callable[[bytes], bool]
 Compile = Callable[[Scorer, list[str], bytes], Reader]
 """From a model, the features' names in the order of the values, and the first row to a function that reads rows."""
@@ -40,7 +42,7 @@ class Online:
     def __init__(self, definition: TableScorer) -> None:
         self.definition = definition
         self.counts = Counts()
-        self.now = (0, 0, 0)
+        self.now = _NEVER
         self.role = 0
         self.model = definition.model
         """What the model means in this statement: the version, once that is known."""
@@ -57,7 +59,7 @@ class Online:
 
     def begin(self, compile_: Compile, epoch: int, row: bytes) -> None:
         """Get ready for a statement, of which this is the first row. Raises what a prediction raises."""
-        before, self.now = self.now, (0, 0, 0)
+        before, self.now = self.now, _NEVER
         if before[:2] != _now()[:2]:  # not only an eviction in the middle of a statement
             self.model = self.definition.model
         if self.role != (role := current_role()):
@@ -92,9 +94,8 @@ class Online:
         if self.definition.on_error == "null":
             self.error = error.message
             return
-        query = "SELECT $1::pg_catalog.regclass::text AS name"
-        [found] = ask(query, ["oid"], [self.definition.relation])
-        error.detail = " ".join(filter(None, [f"Scoring {found['name']} into {self.definition.into!r}.", error.detail]))
+        table = load(self.definition.id).table  # as it is called by now
+        error.detail = " ".join(filter(None, [f"Scoring {table} into {self.definition.into!r}.", error.detail]))
         boundary.fail(error, self.definition.model)
 
 
@@ -212,4 +213,5 @@ def online_done(trigger: dict[str, Any]) -> None:
     """The body of _online_done(): a statement is over; write what was counted, unless that was done just now."""
     scorer = int(trigger["args"][0])
     if (found := _known.get(scorer)) is not None:
+        found.now = _NEVER
         found.counts.write(scorer)
