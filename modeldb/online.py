@@ -153,18 +153,14 @@ class _Events:
         session: psycopg.Connection[Any] | None = None
         try:
             session = _session(self.engine)
-            told: list[Any] = []
-            session.add_notify_handler(told.append)  # also of those that come while a query runs
             session.execute("LISTEN modeldb_scored")
             while True:
-                told.clear()
-                for row in self._next(session):
-                    told.append(row)  # there may be more
-                    self.after = row.position
-                    yield row
-                if not told:
-                    for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
-                        pass
+                while rows := self._next(session):
+                    for row in rows:
+                        self.after = row.position
+                        yield row
+                for _ in session.notifies(timeout=_LOOK_SECONDS, stop_after=1):
+                    pass  # whatever it tells of, the next look is at the events
         except psycopg.OperationalError as error:
             return " ".join(str(error).split())
         except psycopg.Error as error:

@@ -3,22 +3,22 @@ LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg
 AS $$
 DECLARE
     who CONSTANT text := modeldb._who();
-    found record;
+    scored record;
 BEGIN
-    SELECT s.position, s.relation, c.relrowsecurity, c.relowner, r.rolsuper OR r.rolbypassrls AS sees_all INTO found
+    SELECT s.position, s.relation, c.relrowsecurity, c.relowner, r.rolsuper OR r.rolbypassrls AS sees_all INTO scored
     FROM modeldb.scorer s JOIN pg_class c ON c.oid = s.relation, pg_roles r
     WHERE s.id = _scored_position.scorer AND r.rolname = who;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the scorer was detached, or its table dropped' USING ERRCODE = 'MD601',
             HINT = 'SELECT "table", "into" FROM modeldb.scorers lists those that there are.';
-    ELSIF NOT has_table_privilege(who, found.relation, 'SELECT') THEN
-        RAISE EXCEPTION 'role % may not read the table %', quote_literal(who), found.relation
+    ELSIF NOT has_table_privilege(who, scored.relation, 'SELECT') THEN
+        RAISE EXCEPTION 'role % may not read the table %', quote_literal(who), scored.relation
             USING ERRCODE = 'MD907', HINT = 'GRANT SELECT on the table lets a role follow its events.';
-    ELSIF found.relrowsecurity AND NOT found.sees_all AND NOT pg_has_role(who, found.relowner, 'USAGE') THEN
-        RAISE EXCEPTION 'the table % has row-level security, and events do not', found.relation
+    ELSIF scored.relrowsecurity AND NOT scored.sees_all AND NOT pg_has_role(who, scored.relowner, 'USAGE') THEN
+        RAISE EXCEPTION 'the table % has row-level security, and events do not', scored.relation
             USING ERRCODE = 'MD907', HINT = 'Its owner can follow the events, and roles that bypass row-level security.';
     END IF;
-    RETURN found.position;
+    RETURN scored.position;
 END
 $$;
 COMMENT ON FUNCTION modeldb._scored_position(integer) IS
