@@ -57,7 +57,7 @@ def main(
     notes, began = Console(stderr=True), time.monotonic()
 
     def progress(note: str) -> None:
-        notes.print(f"{time.monotonic() - began:6.1f} s  {note}", highlight=False)
+        notes.print(f"{time.monotonic() - began:6.1f} s  {note}", highlight=False, soft_wrap=True)
 
     ratios: Figures = {}
     details: dict[str, Figures] = {}

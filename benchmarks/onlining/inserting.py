@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from statistics import median
 
@@ -15,7 +15,7 @@ from onlining.copying import Progress
 
 SCORED, SERVED = "inserted_scored", "inserted_served"
 UPDATE = f"UPDATE {SERVED} SET score = %b WHERE id = %b".encode()
-WARM_ROWS = 200
+WARM_ROWS, IN_TURN = 200, 100
 Insert = Callable[[int, list[float]], None]
 Millis = dict[str, np.ndarray]  # by way, of each row
 
@@ -28,11 +28,10 @@ def measure(url: str, artifact: bytes, rows: int, pairs: int, progress: Progress
         scorers.attach(first, SCORED, "sync")
         client = stack.enter_context(rest.served(artifact))
         ways = {"scorer": scored(first.cursor()), "service": served(second.cursor(), client)}
-        source = _rows(pairs * rows + WARM_ROWS)
-        _pair(ways, source, WARM_ROWS)
+        _pair(ways, tables.rows(WARM_ROWS), -WARM_ROWS)
         found = []
         for number in range(pairs):
-            found.append(_pair(ways, source, rows))
+            found.append(_pair(ways, tables.rows(rows, seed=number), number * rows))
             shown = ", ".join(f"{way} {np.median(millis):.3f} ms" for way, millis in found[-1].items())
             progress(f"insert {number + 1}/{pairs}: {shown}")
         tables.require_scores(first, SCORED, SERVED)
@@ -60,19 +59,20 @@ def served(cursor: psycopg.Cursor, client: rest.Client) -> Insert:
     return insert
 
 
-def _rows(count: int) -> Iterator[tuple[int, list[float]]]:
-    return enumerate(tables.rows(count).tolist())
-
-
-def _pair(ways: dict[str, Insert], source: Iterator[tuple[int, list[float]]], rows: int) -> Millis:
-    """Times the ways row by row in turn, so that what disturbs one disturbs the other."""
+def _pair(ways: dict[str, Insert], X: np.ndarray, start: int) -> Millis:
+    """Times each way with the same rows, some at a time in turn; their keys are counted from ``start``."""
     times: dict[str, list[float]] = {way: [] for way in ways}
-    for _, (key, features) in zip(range(rows), source, strict=False):
+    rows = list(enumerate(X.tolist(), start))
+    for first in range(0, len(rows), IN_TURN):
         for way, insert in ways.items():
-            started = time.perf_counter()
-            insert(key, features)
-            times[way].append(time.perf_counter() - started)
+            times[way] += (_timed(insert, *row) for row in rows[first : first + IN_TURN])
     return {way: np.array(seconds) * 1e3 for way, seconds in times.items()}
+
+
+def _timed(insert: Insert, key: int, features: list[float]) -> float:
+    started = time.perf_counter()
+    insert(key, features)
+    return time.perf_counter() - started
 
 
 def _figures(found: Sequence[Millis]) -> tuple[dict[str, float], dict[str, float]]:

@@ -22,7 +22,7 @@ WANTED = {
 def show(ratios: Mapping[str, float], details: Mapping[str, Mapping[str, float]], facts: Mapping[str, Any]) -> None:
     """Print what was measured, the ratios beside what is wanted, and all of it as JSON."""
     console = Console()
-    table = Table("measured", "")
+    table = Table("measured", "median")
     for title, figures in details.items():
         table.add_section()
         table.add_row(f"[bold]{title}[/bold]", "")
