@@ -109,13 +109,14 @@ class Function:
         if self.reject is None:
             return []
         into = f"NEW.{quote(self.scorer.into)}"
+        rounded = f"pg_catalog.trim_scale(pg_catalog.round({into}::pg_catalog.numeric, 6))"
         said = literal(f"the scorer into {self.scorer.into!r} rejects a row of %I.%I: {_escaped(self.reject.given)}")
         return [
             f"score := {into};",
             f"IF {self.reject.text} THEN",
             "    RAISE EXCEPTION USING ERRCODE = 'MD604',",
             f"        MESSAGE = pg_catalog.format({said}, TG_TABLE_SCHEMA, TG_TABLE_NAME),",
-            f"        DETAIL = pg_catalog.concat('The score is ', {into}, '.'),",
+            f"        DETAIL = pg_catalog.concat('The score is ', {rounded}, '.'),",
             "        HINT = 'The statement was refused, with all of its rows.',",
             f"        SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, COLUMN = {literal(self.scorer.into)};",
             "END IF;",
