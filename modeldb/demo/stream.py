@@ -21,7 +21,10 @@ from modeldb.demo.payments import make_payments
 from modeldb.errors import InstallationError, RowRejected
 
 INSERT = "INSERT INTO payments (customer, merchant, amount) VALUES (%s, %s, %s)"
-SECONDS_TO_STOP = 10.0
+SESSIONS = """
+SELECT count(*) >= 2 FROM pg_stat_activity WHERE application_name = 'modeldb worker' AND datname = current_database()
+"""
+SECONDS_TO_START, SECONDS_TO_STOP = 30.0, 10.0
 
 
 def target(db: Database) -> str:
@@ -90,18 +93,30 @@ class Stream:
 
 @contextmanager
 def worker(conninfo: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process `modeldb worker` during the block. Raises InstallationError (MD900) where it does not live so long."""
+    """A process `modeldb worker`, connected, during the block. Raises InstallationError (MD900) if it ends before."""
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, "-m", "modeldb.cli", "worker"]
         process = subprocess.Popen(command, stderr=log, env=os.environ | {"MODELDB_URL": conninfo})
         try:
+            _wait_until_connected(conninfo, process)
             yield process
         finally:
             ended = process.poll()
             _stop(process)
-        if ended is not None:
-            log.seek(0)
-            raise InstallationError("modeldb worker has ended by itself", detail=log.read().decode(errors="replace"))
+            if ended is not None:
+                log.seek(0)
+                said = log.read().decode(errors="replace")
+                raise InstallationError("modeldb worker has ended by itself", detail=said)
+
+
+def _wait_until_connected(conninfo: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the worker has both of its sessions, or has ended, at most for some seconds."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while process.poll() is None and time.monotonic() < deadline:
+            if connection.execute(SESSIONS).fetchone() == (True,):
+                return
+            time.sleep(0.05)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -169,7 +169,18 @@ def test_a_stream_says_what_went_wrong(db: modeldb.Database) -> None:
 
 
 def test_a_worker_that_ends_by_itself_is_reported(db: modeldb.Database) -> None:
-    nowhere = "host=/nowhere dbname=none connect_timeout=1"
-    with pytest.raises(InstallationError, match="has ended by itself") as raised, stream.worker(nowhere) as process:
-        process.wait(60)
-    assert "MD906" in str(raised.value.detail)
+    def kill_it() -> None:
+        with stream.worker(stream.target(db)) as process:
+            process.kill()
+            process.wait()
+
+    with pytest.raises(InstallationError, match="has ended by itself"):
+        kill_it()
+
+
+def test_a_worker_that_cannot_start_says_why(db: modeldb.Database) -> None:
+    with db.transaction() as connection:
+        connection.exec_driver_sql("DROP FUNCTION modeldb._due()")
+    with pytest.raises(InstallationError, match="has ended by itself") as raised, stream.worker(stream.target(db)):
+        pass
+    assert "MD901" in str(raised.value.detail)
