@@ -59,7 +59,12 @@ class Enrichment:
 
     def function(self, name: str, table: Table) -> str:
         """The SQL that makes the function: from the columns that are read to one row of the query's, or of NULLs."""
-        taken = ", ".join(table.columns[read].bare for read in self.reads)
+        prefix = (
+            "read"  # pg_dump cannot write the body of a function whose columns have names and whose arguments do not
+        )
+        while any(column.startswith(prefix) for column in self.columns):
+            prefix += "_"
+        taken = ", ".join(f"{prefix}{at} {table.columns[read].bare}" for at, read in enumerate(self.reads, 1))
         given = ", ".join(f"${at} AS {quote(read)}" for at, read in enumerate(self.reads, 1))
         columns = ", ".join(f"{quote(column.name)} {column.bare}" for column in self.columns.values())
         # A body that is parsed now keeps what its names mean, whatever is renamed and whoever calls.
