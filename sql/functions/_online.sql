@@ -1,5 +1,6 @@
 -- What the trigger function of a synchronous scorer calls for each row. STABLE, so that the model is what it is to the
--- snapshot of the statement.
+-- snapshot of the statement. Trigger functions in databases call these functions by these arguments: an installation of a
+-- later version replaces what they do, but not who calls them.
 
 CREATE OR REPLACE FUNCTION modeldb._online(scorer integer, epoch bigint, features bytea) RETURNS float8
 LANGUAGE plpython3u STABLE PARALLEL UNSAFE

@@ -211,3 +211,17 @@ def test_statistics_are_written_by_nobody_else(table: psycopg.Connection, login:
             with pytest.raises(InsufficientPrivilege):
                 login(role).execute(query.encode())
     assert answer(login("bob"), 'SELECT "table"::text FROM modeldb.scorers') == "t"
+
+
+def test_a_table_of_another_owner_shows_and_can_be_detached_and_attached(
+    table: psycopg.Connection, login: Login
+) -> None:
+    attach(login("alice"), "private.t", enrich="SELECT 1 AS one")
+    table.execute("ALTER TABLE private.t OWNER TO test_bob; GRANT ALL ON SCHEMA private TO test_bob")
+    assert answers(table, "SELECT broken FROM modeldb.scorers") == [True]
+    bob = login("bob")
+    bob.execute("SELECT modeldb.detach_scorer('private.t')")
+    attach(bob, "private.t")
+    bob.execute("INSERT INTO private.t VALUES (1, 1, 1)")
+    assert answers(bob, "SELECT score FROM private.t") == [3]
+    assert answers(table, "SELECT broken FROM modeldb.scorers") == [False]

@@ -134,6 +134,7 @@ def test_expressions_that_cannot_be_understood(work: psycopg.Connection, argumen
 
 ARGUMENTS = [
     "'t', NULL", "NULL, 'm'", "'t', 'm', \"into\" => NULL", "'t', 'm', mode => 'often'", "'t', 'm', mode => NULL",
+    "'t', 'm', \"into\" => ''", f"'t', 'm', label => '{'ö' * 32}'", f"'t', 'm', '{'x' * 60}', on_error => 'null'",
     "'t', 'm', on_error => 'ignore'", "'t', 'm', columns => NULL", "'t', 'm', columns => '[1]'",
     "'t', 'm', columns => '{\"a\": 1}'", "'t', 'm', mode => 'async', reject_if => 'score > 1'",
 ]  # fmt: skip

@@ -43,6 +43,7 @@ _FUNCTIONS = """
     SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = 'modeldb_scorers' AND p.proname IN ($1, $1 || '_enrich')"""
 
+_NAME_LIMIT = 63  # bytes of a name in PostgreSQL
 _COLUMNS = 7  # the position of the argument that is JSON
 
 
@@ -74,6 +75,9 @@ class Request:
             raise InvalidArgument(f"mode is {self.mode!r}; it is 'sync' or 'async'")
         if self.on_error not in ON_ERROR:
             raise InvalidArgument(f"on_error is {self.on_error!r}; it is 'raise' or 'null'")
+        for name in self.targets.values():
+            if not 0 < len(name.encode()) <= _NAME_LIMIT:
+                raise InvalidArgument(f"{name!r:.100} cannot be the name of a column: it has to have 1 to 63 bytes")
         if self.mode == "async" and self.reject_if is not None:
             raise InvalidArgument("reject_if is for mode => 'sync': an asynchronous scorer comes after the insert")
         if not isinstance(self.columns, dict) or not all(isinstance(name, str) for name in self.columns.values()):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modeldb.errors import MalformedInput
+from modeldb.runtime import Array
 from modeldb.server.records import Layout
 from modeldb.server.scorer import Scorer
 from modeldb.server.strided import plain
@@ -31,19 +32,31 @@ def reader(scorer: Scorer, names: Sequence[str]) -> Callable[[bytes], bool]:
 
     if not plain(scorer):
         return read
-    buffer, size = scorer.buffers[0], _HEADER.size + 8 * count
-    order = None if layout.positions == list(range(count)) else np.array(layout.positions)
-    array, number, start, flat, zeros = np.ndarray, np.dtype(np.float64), _HEADER.size, buffer.flat, buffer.zeros
-    copy, dot, complete = np.copyto, buffer.flat.dot, bytes(4)
+    buffer, start, size = scorer.buffers[0], _HEADER.size, _HEADER.size + 8 * count
+    flat, zeros, dot, complete = buffer.flat, buffer.zeros, buffer.flat.dot, bytes(4)
+    copy = _copier(flat, None if layout.positions == list(range(count)) else np.array(layout.positions), count)
 
     def read_complete(data: bytes) -> bool:
         if data[4:8] != complete or len(data) != size:  # the offset of the data is zero where no value is NULL
             return read(data)
-        found = array(count, number, data, start)
-        copy(flat, found if order is None else found[order], "same_kind")
+        copy(data[start:])
         return dot(zeros) == 0.0 or read(data)  # NaN and infinities times zero are NaN
 
     return read_complete
+
+
+def _copier(flat: Array, order: Array | None, count: int) -> Callable[[bytes], None]:
+    """A function that puts so many values into a tensor, in another order if need be."""
+    if order is None and flat.dtype == np.float64:
+        whole = memoryview(flat).cast("B")  # type: ignore[arg-type]
+        return lambda values: whole.__setitem__(slice(None), values)
+    number, array, put = np.dtype(np.float64), np.ndarray, np.copyto
+
+    def copy(values: bytes) -> None:
+        found = array(count, number, values)
+        put(flat, found if order is None else found[order], "same_kind")
+
+    return copy
 
 
 def _values(data: bytes, count: int) -> list[Any]:

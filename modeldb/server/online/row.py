@@ -2,7 +2,7 @@
 
 Everything that the score depends on stays the same until the statement is over: so all of its rows are scored by one
 version, and there is nothing to look up for each. That it is over, the trigger after it tells; where none was fired, as
-for an insert into a partition, the client's next statement does, or the next transaction of a procedure.
+after an error or for an insert into a partition, the client's next statement does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import plpy
 
 from modeldb.errors import MalformedInput, MissingPrivilege, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, predict, records, sessions, strided
-from modeldb.server.backend import ask, current_role, statement_started, transaction_started
+from modeldb.server.backend import ask, current_role, statement_started
 from modeldb.server.online import numbers
 from modeldb.server.online.activity import Counts
 from modeldb.server.online.scorer import TableScorer, load
@@ -26,7 +26,7 @@ _MADE_BY = """
     SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
     WHERE n.nspname OPERATOR(pg_catalog.=) 'modeldb_scorers' AND p.pronargs OPERATOR(pg_catalog.=) 0
         AND p.proname OPERATOR(pg_catalog.=) $1 AND p.proowner OPERATOR(pg_catalog.=) $2"""
-_NEVER = (0, 0, 0)
+_NEVER = (0, 0)
 Reader = Callable[[bytes], bool]
 Compile = Callable[[Scorer, list[str], bytes], Reader]
 """From a model, the features' names in the order of the values, and the first row to a function that reads rows."""
@@ -60,7 +60,7 @@ class Online:
     def begin(self, compile_: Compile, epoch: int, row: bytes) -> None:
         """Get ready for a statement, of which this is the first row. Raises what a prediction raises."""
         before, self.now = self.now, _NEVER
-        if before[:2] != _now()[:2]:  # not only an eviction in the middle of a statement
+        if before[0] != statement_started():  # not only an eviction in the middle of a statement
             self.model = self.definition.model
         if self.role != (role := current_role()):
             self._check_caller(role)
@@ -99,9 +99,9 @@ class Online:
         boundary.fail(error, self.definition.model)
 
 
-def _now() -> tuple[int, int, int]:
-    """What being ready depends on: the client's statement, the transaction, and that no model was evicted."""
-    return statement_started(), transaction_started(), sessions.evictions
+def _now() -> tuple[int, int]:
+    """What being ready depends on: the client's statement, and that no model was evicted."""
+    return statement_started(), sessions.evictions
 
 
 _known: dict[int, Online] = {}
@@ -123,7 +123,7 @@ def _entry(compile_: Compile) -> Callable[[int, int, bytes], float | None]:
         started = perf_counter_ns()
         online = get(scorer)
         try:
-            if online is None or online.now != (statement_started(), transaction_started(), sessions.evictions):
+            if online is None or online.now != (statement_started(), sessions.evictions):
                 online = known(scorer)
                 online.begin(compile_, epoch, row)
             score = online.error = None
