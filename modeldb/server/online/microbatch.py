@@ -155,9 +155,9 @@ class MicroBatches:
 
     # --- statements -------------------------------------------------------------------------------------------------
 
-    def _found(self, row: str) -> str:
+    def _found(self) -> str:
         """A condition: new is the row that r tells."""
-        return f"{row}.ctid = r.tid" + (f" AND {row}.tableoid = r.partition" if self.scorer.partitioned else "")
+        return "new.ctid = r.tid" + (" AND new.tableoid = r.partition" if self.scorer.partitioned else "")
 
     def _reading(self, features: str) -> str:
         key = ", ".join(f"new.{quote(name)}" for name in self.scorer.key)
@@ -165,14 +165,17 @@ class MicroBatches:
             f"{reader.collected([expression for expression, _ in reader.fields])} AS part{at}"
             for at, reader in enumerate(self.run.readers)
         ]
+        # OFFSET 0: whatever the plan, where and enrich are computed for these rows alone.
+        rows = f"""(
+                    SELECT new.*, r.position AS {_POSITION}
+                    FROM unnest($1::tid[], $2::oid[]) WITH ORDINALITY AS r (tid, partition, position)
+                    JOIN {only(self.scorer)} AS new ON {self._found()}
+                    OFFSET 0)"""
         return f"""
             SELECT array_agg(s.{_POSITION})::text AS positions, array_agg(s.{_KEY}) AS keys, {", ".join(parts)}
             FROM (
-                SELECT r.position AS {_POSITION}, json_build_array({key})::text AS {_KEY}, {features}
-                FROM unnest($1::tid[], $2::oid[]) WITH ORDINALITY AS r (tid, partition, position),
-                    {self.scorer.rows(only(self.scorer))}
-                WHERE {self._found("new")} AND {f"({self.scorer.where})" if self.scorer.where else "true"}
-                ORDER BY r.position
+                SELECT new.{_POSITION}, json_build_array({key})::text AS {_KEY}, {features}
+                FROM {self.scorer.rows(rows)} WHERE {self.scorer.where or "true"}
             ) AS s"""
 
     def _writing(self) -> str:
@@ -183,7 +186,7 @@ class MicroBatches:
         return f"""
             UPDATE {only(s)} AS new SET {given}
             FROM unnest($1::tid[], $2::oid[], modeldb._numbers($3, $4), $5::text[]) AS r (tid, partition, score, label)
-            WHERE {self._found("new")}"""
+            WHERE {self._found()}"""
 
     def _clearing(self) -> str:
         s = self.scorer
@@ -195,7 +198,7 @@ class MicroBatches:
         return f"""
             UPDATE {only(s)} AS new SET {", ".join(given)}
             FROM unnest($1::tid[], $2::oid[], $3) AS r (tid, partition, error)
-            WHERE {self._found("new")} AND ({" OR ".join(filled)})"""
+            WHERE {self._found()} AND ({" OR ".join(filled)})"""
 
 
 _known: dict[int, tuple[int, MicroBatches]] = {}
