@@ -112,12 +112,21 @@ class Scorer:
 
     def probability(self, label: str) -> float:
         """predict_proba() of one class. Raises NoProbabilities (MD208), UnknownClass (MD209)."""
+        name, position = self._probability_at(label)
+        return float(self.outputs[name].item(position))
+
+    def probability_taker(self, label: str) -> Callable[[], float]:
+        """The function that takes the probability of one class from the outputs. Raises like ``probability``."""
+        outputs, (name, position) = self.outputs, self._probability_at(label)
+        return lambda: float(outputs[name].item(position))
+
+    def _probability_at(self, label: str) -> tuple[str, int]:
         name = self._probability_output()
         position = self.class_positions.get(label)
         if position is None:
             known = ", ".join(list(self.class_positions)[:50])
             raise UnknownClass(f"there is no class {label!r}", hint=f"The classes are: {known}.")
-        return float(self.outputs[name].item(position))
+        return name, position
 
     def document(self) -> str:
         """predict_json()."""

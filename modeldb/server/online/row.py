@@ -73,10 +73,10 @@ class Online:
         self.now = _now()
 
     def _bind(self, found: Scorer) -> None:
+        label = self.definition.class_
+        self.take = (found.take_number or found.number) if label is None else found.probability_taker(label)
         self.scorer, self.execute = found, found.execute
         self.version = int(found.name.rpartition("/")[2])
-        label = self.definition.class_
-        self.take = found.number if label is None else lambda: found.probability(label)
 
     def _check_caller(self, role: int) -> None:
         """Raise MissingPrivilege (MD907) unless it is the trigger function that calls.
