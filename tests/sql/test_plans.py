@@ -57,7 +57,9 @@ VOLATILITY = {
     "schedule_predictions": "v", "unschedule_predictions": "v",
     "_attach_scorer": "v", "_check_unscored": "s", "_compact_activity": "v", "_detach_scorer": "v", "_latency": "i",
     "_online": "s", "_online_done": "v", "_online_error": "s", "_online_label": "s", "_online_numbers": "s",
-    "_online_version": "s", "_queue_state": "s", "_sum_latencies": "i", "attach_scorer": "v", "detach_scorer": "v",
+    "_online_version": "s", "_queue_state": "s", "_drain": "v", "_forget_events": "v",
+    "_pick_scorer": "s", "_retry_failures": "v", "_scored": "s", "_scored_position": "s", "_scorer_of": "s",
+    "_waiting": "s", "retry_failures": "v", "_sum_latencies": "i", "attach_scorer": "v", "detach_scorer": "v",
     "enriched": "s",
 }  # fmt: skip
 
