@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from modeldb.server.strided import plain
 from modeldb.server.values import FLOAT8
 
 _HEADER = struct.Struct("=iiIii")  # of one dimension: dimensions, offset of the data, element type, length, lower bound
+_FEW = 64
 _LENGTH_WORD = 4  # the length of the whole, which a bytea does not show
 
 
@@ -33,16 +35,27 @@ def reader(scorer: Scorer, names: Sequence[str]) -> Callable[[bytes], bool]:
     if not plain(scorer):
         return read
     buffer, start, size = scorer.buffers[0], _HEADER.size, _HEADER.size + 8 * count
-    flat, zeros, dot, complete = buffer.flat, buffer.zeros, buffer.flat.dot, bytes(4)
+    flat, complete = buffer.flat, bytes(4)
+    finite = _finiteness(flat)
     copy = _copier(flat, None if layout.positions == list(range(count)) else np.array(layout.positions), count)
 
     def read_complete(data: bytes) -> bool:
         if data[4:8] != complete or len(data) != size:  # the offset of the data is zero where no value is NULL
             return read(data)
         copy(data[start:])
-        return dot(zeros) == 0.0 or read(data)  # NaN and infinities times zero are NaN
+        return finite() or read(data)
 
     return read_complete
+
+
+def _finiteness(flat: Array) -> Callable[[], bool]:
+    """A function that tells whether all numbers of a tensor are finite; it may deny it of enormous ones."""
+    if flat.size > _FEW:
+        zeros, dot = np.zeros_like(flat), flat.dot
+        return lambda: bool(dot(zeros) == 0.0)  # NaN and infinities times zero are NaN
+    # BLAS is faster, but not where its code is not in the processor's cache, as for a single insert.
+    values = memoryview(flat)  # type: ignore[arg-type]
+    return lambda: isfinite(sum(values))
 
 
 def _copier(flat: Array, order: Array | None, count: int) -> Callable[[bytes], None]:
