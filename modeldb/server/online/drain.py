@@ -21,7 +21,7 @@ _MAY = """
     SELECT pg_has_role(modeldb._who(), $1, 'USAGE') OR $2 AND pg_has_role(modeldb._who(), 'modeldb_worker', 'USAGE')
         AS may, modeldb._who() AS who"""
 _LOCK_TIMEOUT = "SELECT set_config('lock_timeout', '1s', true)"  # somebody who alters the table keeps no other waiting
-_QUEUE_OWNER = "SELECT relowner::bigint AS owner FROM pg_class WHERE oid = to_regclass($1)"
+_QUEUE_OWNER = "SELECT relowner::bigint AS owner FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'r'"
 
 
 def drain(scorer: int, most: int) -> dict[str, int]:
