@@ -96,6 +96,20 @@ def test_the_owner_has_to_be_one_who_may_predict(table: psycopg.Connection) -> N
     assert "GRANT modeldb_user TO" in hint
 
 
+def test_a_table_in_a_schema_of_somebody_else(table: psycopg.Connection, login: Login) -> None:
+    """Alice owns the table, and may make nothing in its schema."""
+    table.execute("""CREATE SCHEMA others AUTHORIZATION test_bob;
+        GRANT USAGE ON SCHEMA others TO test_alice, test_reader;
+        CREATE TABLE others.t (a float8, b float8); ALTER TABLE others.t OWNER TO test_alice;
+        GRANT INSERT, SELECT ON others.t TO test_reader""")
+    attach(login("alice"), "others.t", where="a > 0", enrich="SELECT count(*) AS rows FROM others.t")
+    reader = login("reader")
+    reader.execute("INSERT INTO others.t VALUES (1, 1)")
+    assert answers(reader, "SELECT score FROM others.t") == [3]
+    login("alice").execute("SELECT modeldb.detach_scorer('others.t')")
+    table.execute("DROP SCHEMA others CASCADE")
+
+
 def test_rows_are_refused_once_the_owner_may_not_predict(table: psycopg.Connection, login: Login) -> None:
     attach(login("alice"), "private.t")
     reader = login("reader")

@@ -131,6 +131,19 @@ def test_reject_if_aborts_the_statement(work: psycopg.Connection, into: str, exp
     assert answers(work, "SELECT id FROM t") == [1]
 
 
+def test_expressions_mean_what_they_say(work: psycopg.Connection) -> None:
+    """Percent signs, quotes, sub-queries, and texts that look like the names that are put in."""
+    work.execute(f"{LINEAR}; CREATE TABLE limits AS SELECT 10 AS most".encode())
+    where = "note <> 'new_1.a new.a WHERE ''x'' $$ \\ \"' AND work.t IS DISTINCT FROM NULL".replace("work.t", "new.id")
+    expression = "score > (SELECT most FROM limits) AND id % 2 = 0 AND note NOT LIKE '100%'"
+    attach(work, "t", where=where, reject_if=expression)
+    work.execute(
+        "INSERT INTO t VALUES (1, 9, 9, ''), (2, 9, 9, '100 %'), (3, 1, 1, E'new_1.a new.a WHERE ''x'' $$ \\\\ \"')"
+    )
+    assert answers(work, "SELECT score FROM t ORDER BY id") == [27, 27, None]
+    refusal(work, "INSERT INTO t VALUES (4, 9, 9, '%I')", RowRejected, expression)
+
+
 def test_on_error_null_accepts_the_row_with_the_reason(work: psycopg.Connection) -> None:
     work.execute(LINEAR.encode())
     attach(work, "t", on_error="null", label="label", model_version="version", scored_at="at", reject_if="score > 100")

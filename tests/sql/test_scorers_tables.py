@@ -134,6 +134,15 @@ def test_columns_that_are_read_can_be_neither_dropped_nor_of_another_type(work: 
     work.execute("SELECT detach_scorer('t'); ALTER TABLE t DROP COLUMN a")
 
 
+def test_a_column_that_is_dropped_with_what_depends_on_it_ends_the_scoring(scored: psycopg.Connection) -> None:
+    scored.execute("ALTER TABLE t DROP COLUMN a CASCADE; INSERT INTO t (id) VALUES (1)")
+    assert scorer(scored)["broken"] is True
+    scored.execute("SELECT detach_scorer('t'); ALTER TABLE t ADD COLUMN a float8")
+    attach(scored, "t")
+    scored.execute("INSERT INTO t (id, a, b) VALUES (2, 1, 1)")
+    assert answers(scored, "SELECT score FROM t ORDER BY id") == [None, 3]
+
+
 def test_a_column_that_is_renamed_is_reported_at_the_next_insert(scored: psycopg.Connection) -> None:
     scored.execute("ALTER TABLE t RENAME COLUMN a TO other")
     with pytest.raises(psycopg.errors.UndefinedColumn, match='has no field "a"'):
