@@ -59,7 +59,7 @@ _ENTRIES = {
     "retry_failures": "online.drain",
     "attach_scorer": "online.attach",
     "detach_scorer": "online.detach",
-    "enriched": "online.attach",
+    "enriched": "online.enriching",
     "online_label": "online.row",
     "online_version": "online.row",
     "online_error": "online.row",

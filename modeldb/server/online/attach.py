@@ -8,28 +8,23 @@ from typing import Any
 import orjson
 import plpy
 
-from modeldb.errors import InvalidArgument, InvalidScorer, ScorerConflict
+from modeldb.errors import InvalidScorer, ScorerConflict
 from modeldb.server import predict
 from modeldb.server.backend import ask, current_role, refuse_parallel
-from modeldb.server.batch import source
 from modeldb.server.batch.owner import acting_as, check_unrestricted
-from modeldb.server.batch.scoring import ON_ERROR
-from modeldb.server.batch.source import quote
+from modeldb.server.batch.source import literal, quote
 from modeldb.server.online import fit, queue, sync, table
 from modeldb.server.online.probe import SCORE, Enrichment, Expression, Probe, probing
+from modeldb.server.online.request import Request
 from modeldb.server.online.scorer import Source, TableScorer, load
 from modeldb.server.online.table import Table, pinned
 from modeldb.server.scorer import Scorer
 
-MODES = ("sync", "async")
 _INSERT = """
     INSERT INTO modeldb.scorer (relation, "into", model, mode, class, columns, reads, enrich_reads, key, label,
         model_version, scored_at, error, "where", on_error, reject_if, enrich, attached_by)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id"""
-_TYPES = [
-    *("oid", "text", "text", "text", "text", "jsonb", "text[]", "text[]", "text[]"),
-    *["text"] * 9,
-]
+_TYPES = ["oid", *["text"] * 4, "jsonb", *["text[]"] * 3, *["text"] * 9]
 _ROW = """
     SELECT s.id, s.relation::oid::int8 AS relation, s."into", s.model, s.mode, s.class, s.columns, s.reads,
         s.enrich_reads, s.key, s.label, s.model_version, s.scored_at, s.error, s."where", s.on_error, s.reject_if,
@@ -38,58 +33,9 @@ _ROW = """
 _OTHERS = """
     SELECT s."into", ARRAY[s."into", s.label, s.model_version, s.scored_at, s.error] AS targets
     FROM modeldb.scorer s WHERE s.relation = $1::regclass"""
-
 _FUNCTIONS = """
     SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = 'modeldb_scorers' AND p.proname IN ($1, $1 || '_enrich')"""
-
-_NAME_LIMIT = 63  # bytes of a name in PostgreSQL
-_COLUMNS = 7  # the position of the argument that is JSON
-
-
-@dataclass(frozen=True)
-class Request:
-    """The arguments of attach_scorer()."""
-
-    table: str
-    model: str
-    into: str
-    mode: str
-    label: str | None
-    model_version: str | None
-    scored_at: str | None
-    columns: dict[str, Any]
-    where: str | None
-    on_error: str
-    reject_if: str | None
-    enrich: str | None
-    class_: str | None
-    key: list[str] | None
-
-    def check(self) -> None:
-        """Raise InvalidArgument (MD108) for what is none of the values that there are."""
-        needed = {"table": self.table, "model": self.model, "into": self.into, "columns": self.columns}
-        if lacking := [what for what, value in needed.items() if value is None]:
-            raise InvalidArgument(f"{' and '.join(lacking)} cannot be NULL")
-        if self.mode not in MODES:
-            raise InvalidArgument(f"mode is {self.mode!r}; it is 'sync' or 'async'")
-        if self.on_error not in ON_ERROR:
-            raise InvalidArgument(f"on_error is {self.on_error!r}; it is 'raise' or 'null'")
-        for name in self.targets.values():
-            if not 0 < len(name.encode()) <= _NAME_LIMIT:
-                raise InvalidArgument(f"{name!r:.100} cannot be the name of a column: it has to have 1 to 63 bytes")
-        if self.mode == "async" and self.reject_if is not None:
-            raise InvalidArgument("reject_if is for mode => 'sync': an asynchronous scorer comes after the insert")
-        if not isinstance(self.columns, dict) or not all(isinstance(name, str) for name in self.columns.values()):
-            raise InvalidArgument('columns has to be a JSON object of the form {"feature": "column"}')
-
-    @property
-    def targets(self) -> dict[str, str]:
-        """The columns that are written, by what they are for."""
-        error = f"{self.into}_error" if self.on_error == "null" else None
-        named = {"into": self.into, "label": self.label, "model_version": self.model_version}
-        named |= {"scored_at": self.scored_at, "error": error}
-        return {what: name for what, name in named.items() if name is not None}
 
 
 @dataclass(frozen=True)
@@ -118,15 +64,16 @@ def attach_scorer(*given: Any) -> dict[str, Any]:
     """
     refuse_parallel()
     check_unrestricted()
-    request = Request(*(orjson.loads(value) if at == _COLUMNS and value else value for at, value in enumerate(given)))
+    request = Request(*given)
     request.check()
     oid = table.find(request.table)
     with pinned(current_role()):
         found = table.read(oid)
     with acting_as(found.owner):
-        scorer = _model(request)
+        _model(request)  # loaded before anybody has to wait for the lock
         wanted = fit.Wanted(request.targets, request.class_)
         plpy.execute(f"LOCK TABLE {found.name} IN {'ACCESS' if wanted.added(found) else 'SHARE ROW'} EXCLUSIVE MODE")
+        scorer = _model(request)
     with pinned(found.owner):
         found = table.read(oid)  # nobody changes it any more
     _check_free(found, request)
@@ -158,12 +105,8 @@ def _check_free(found: Table, request: Request) -> None:
         if taken := [name for name in request.targets.values() if name in other["targets"]]:
             raise ScorerConflict(
                 f"{found.name} has a scorer that writes the column {taken[0]!r} already",
-                hint=f"Detach it first: SELECT detach_scorer({_text(found.name)}, {_text(other['into'])}).",
+                hint=f"Detach it first: SELECT detach_scorer({literal(found.name)}, {literal(other['into'])}).",
             )
-
-
-def _text(value: str) -> str:
-    return source.literal(value)
 
 
 def _understand(request: Request, found: Table, scorer: Scorer, wanted: fit.Wanted) -> Understood:
@@ -174,15 +117,15 @@ def _understand(request: Request, found: Table, scorer: Scorer, wanted: fit.Want
         reject = _rejection(probe, request)
     enriched = enrichment.columns if enrichment else {}
     with pinned(found.owner):
-        columns = fit.sources(scorer.signature.features, request.columns, found, enriched)
-        wrong = fit.problems(scorer, request.columns, found, enriched, columns, wanted)
+        columns = fit.sources(scorer.signature.features, request.mapping, found, enriched)
+        wrong = fit.problems(scorer, request.mapping, found, enriched, columns, wanted)
         understood = Understood(where, reject, enrichment, columns)
         wrong += _misread(request, found, understood)
     if wrong:
         raise InvalidScorer(
             f"model {request.model!r} cannot score {found.name} into {request.into!r}: {'; '.join(wrong)}",
             detail=f"The table has the columns {', '.join(list(found.columns)[:100])}.",
-            hint=f'describe({_text(request.model)}) lists the features; columns => \'{{"feature": "column"}}\' maps '
+            hint=f'describe({literal(request.model)}) lists the features; columns => \'{{"feature": "column"}}\' maps '
             "names, and enrich => 'SELECT ...' computes what is not in the row.",
         )
     return understood
@@ -278,16 +221,3 @@ def _make(attached: TableScorer, found: Table, understood: Understood) -> None:
             sync.make(sync.Function(attached, found, understood.where, understood.reject, understood.enrichment))
         else:
             queue.make(attached)
-
-
-def enriched(name: str, enrich: str) -> str:
-    """The body of enriched(). Raises InvalidScorer (MD603)."""
-    if name is None or enrich is None:
-        raise InvalidArgument("table and enrich cannot be NULL")
-    found = source.relation(name)
-    if found is None:
-        raise InvalidScorer(f"there is no table {name!r:.100}", hint="Name it with its schema.")
-    if not source.is_query(enrich):
-        raise InvalidScorer(f"enrich is {enrich!r:.100}, not a query")
-    query = source.resolve(enrich)
-    return f"SELECT new.*, e.* FROM {found['name']} AS new LEFT JOIN LATERAL {query} AS e ON true"
