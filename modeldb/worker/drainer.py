@@ -80,13 +80,13 @@ class Drainer:
             found = cursor.execute("SELECT scorer, name, due FROM modeldb._waiting()").fetchall()
             now = time.monotonic()
             due = [row for row in found if row["due"] and self._pauses.get(row["scorer"], (0.0, 0.0))[0] <= now]
-            taken = [self._batch(connection, row["scorer"], row["name"]) for row in due if not self._stopping.is_set()]
-            if not any(taken):
+            more = [self._batch(connection, row["scorer"], row["name"]) for row in due if not self._stopping.is_set()]
+            if not any(more):
                 self._forget(connection)
                 self._stopping.wait(POLL_SECONDS if found else IDLE_SECONDS)
 
-    def _batch(self, connection: psycopg.Connection, scorer: int, name: str) -> int:
-        """Score some rows; how many entries were taken from the queue. An error is that of the scorer alone."""
+    def _batch(self, connection: psycopg.Connection, scorer: int, name: str) -> bool:
+        """Score some rows; whether there may be more at once. An error is that of the scorer alone."""
         cursor = connection.cursor(row_factory=dict_row)
         try:
             done = cursor.execute("SELECT * FROM modeldb._drain(%s, %s)", [scorer, MOST]).fetchone()
@@ -95,13 +95,13 @@ class Drainer:
                 raise
             if not self._stopping.is_set():
                 self._put_off(scorer, name, error)
-            return 0
+            return False
         assert done is not None
         if self._pauses.pop(scorer, None):
             log.info("%s: rows are scored again", name)
         if done["parked"]:
             log.warning("%s: %s rows could not be scored; see scorer_failures", name, done["parked"])
-        return int(done["taken"])
+        return bool(done["more"])
 
     def _put_off(self, scorer: int, name: str, error: psycopg.Error) -> None:
         pause = min(2 * self._pauses.get(scorer, (0.0, FIRST_PAUSE / 2))[1], LONGEST_PAUSE)

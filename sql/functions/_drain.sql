@@ -13,7 +13,7 @@ COMMENT ON FUNCTION modeldb._waiting() IS
 
 CREATE OR REPLACE FUNCTION modeldb._drain(
     scorer integer, most integer, OUT taken integer, OUT scored integer, OUT failed integer, OUT retried integer,
-    OUT parked integer, OUT busy integer, OUT gone integer
+    OUT parked integer, OUT busy integer, OUT gone integer, OUT more boolean
 )
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO' SET extra_float_digits = 1
@@ -29,4 +29,4 @@ COMMENT ON FUNCTION modeldb._drain(integer, integer) IS
     'Take at most so many entries that are due from a scorer''s queue and score their rows, with the rights of the '
     'table''s owner, whoever calls: that owner, or a member of modeldb_worker. What became of the entries: rows scored '
     'and failed; entries to be retried or parked in scorer_failures, put off as somebody has locked their rows, or '
-    'dropped with rows that are gone. Errors: MD603, MD907, and what a prediction raises that is no row''s fault.';
+    'dropped with rows that are gone; and whether more may be due. Errors: MD603, MD907, and what a prediction raises that is no row''s fault.';

@@ -25,7 +25,7 @@ def drain(connection: psycopg.Connection, scorer: int, most: int = 5000) -> dict
     cursor = connection.execute("SELECT * FROM modeldb._drain(%s, %s)", [scorer, most])
     [row] = cursor.fetchall()
     names = [column.name for column in cursor.description or []]
-    return {name: count for name, count in zip(names, row, strict=True) if count}
+    return {name: count for name, count in zip(names, row, strict=True) if count and name != "more"}
 
 
 def drained(connection: psycopg.Connection, scorer: int, seconds: float = 20.0) -> None:

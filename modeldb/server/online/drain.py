@@ -35,7 +35,8 @@ def drain(scorer: int, most: int) -> dict[str, int]:
     began = time.monotonic()
     outcome = microbatch.Outcome()
     with acting_as(found.owner):
-        entries = Entries(found, min(most, chunk_rows(len(found.columns))))
+        limit = min(most, chunk_rows(len(found.columns)))
+        entries = Entries(found, limit)
     if not len(entries):
         return _told(0)
     with acting_as(found.owner):
@@ -50,11 +51,13 @@ def drain(scorer: int, most: int) -> dict[str, int]:
     record.activity(found, entries.ages_of_scored(outcome.failed), failed, began)
     record.events(found, version, outcome.scored)
     counts = {"scored": scored, "failed": failed, "retried": settled.retried, "parked": len(settled.parked)}
-    return _told(len(entries), **counts, busy=settled.busy, gone=settled.gone)
+    return _told(len(entries), **counts, busy=settled.busy, gone=settled.gone, more=len(entries) == limit)
 
 
 def _told(taken: int, **counts: int) -> dict[str, int]:
-    return dict.fromkeys(("scored", "failed", "retried", "parked", "busy", "gone"), 0) | counts | {"taken": taken}
+    return (
+        dict.fromkeys(("scored", "failed", "retried", "parked", "busy", "gone", "more"), 0) | counts | {"taken": taken}
+    )
 
 
 def _locked(scorer: TableScorer) -> TableScorer:
