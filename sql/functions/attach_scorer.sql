@@ -1,9 +1,11 @@
--- No search_path is set: names mean what they mean to the caller.
+-- No search_path is set: names mean what they mean to the caller. What is set keeps values exact in expressions, which
+-- PostgreSQL writes out again, and lets them mean the same to any session.
 CREATE OR REPLACE FUNCTION modeldb._attach_scorer(
     "table" text, model text, "into" text, mode text, label text, model_version text, scored_at text, columns jsonb,
     "where" text, on_error text, reject_if text, enrich text, class text, key text[]
 ) RETURNS modeldb.scorer
-LANGUAGE plpython3u VOLATILE PARALLEL UNSAFE SET datestyle = 'ISO' SET quote_all_identifiers = off
+LANGUAGE plpython3u VOLATILE PARALLEL UNSAFE
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET quote_all_identifiers = off
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

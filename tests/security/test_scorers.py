@@ -189,6 +189,8 @@ def test_nobody_else_can_teach_a_session_to_misread_rows(table: psycopg.Connecti
         bob.execute("INSERT INTO private.t VALUES ((SELECT count(*) + 1 FROM private.t), 2, 3)")
     assert answers(bob, "SELECT DISTINCT score FROM private.t") == [7]
     refusal(bob, "SELECT modeldb._online(999999, 1, '')", UnknownScorer)
+    for call in ("_online_label({})", "_online_version({})", "_online_error({})", "_online_error({}, 'spoilt')"):
+        refusal(bob, f"SELECT modeldb.{call.format(id_)}", MissingPrivilege, "only the trigger function")
 
 
 def test_a_name_that_was_taken_is_taken_back(table: psycopg.Connection, login: Login) -> None:

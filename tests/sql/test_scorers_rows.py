@@ -144,6 +144,29 @@ def test_expressions_mean_what_they_say(work: psycopg.Connection) -> None:
     refusal(work, "INSERT INTO t VALUES (4, 9, 9, '%I')", RowRejected, expression)
 
 
+STYLES = """
+    SET extra_float_digits = -15; SET datestyle = 'SQL, DMY'; SET intervalstyle = 'sql_standard';
+    SET timezone = 'Asia/Kolkata'; SET quote_all_identifiers = on; SET standard_conforming_strings = on"""
+
+
+def test_expressions_mean_the_same_in_sessions_of_all_styles(work: psycopg.Connection, connect: Connect) -> None:
+    work.execute("CREATE TABLE t (id int, a float8, b float8, at timestamptz, note text)")
+    work.execute(STYLES.encode())
+    expressions = [
+        "a > float8 '0.12345678901234567' AND at > timestamptz '2026-05-06 07:08:09+00'",
+        "at - timestamptz '2026-01-01 00:00:00+00' >= interval '-1 day +02:03:04.5'",
+        "note <> E'back\\\\slash'",
+    ]
+    query = 'SELECT (attach_scorer(%s, %s, "where" => %s)).id'
+    work.execute(query.encode(), ["t", "m", " AND ".join(expressions)])  # psycopg cannot read times of that style
+    other = connect()
+    other.execute("SET search_path = work; SET datestyle = 'Postgres, MDY'; SET standard_conforming_strings = off")
+    other.execute("""INSERT INTO t VALUES (1, 0.12345678901234567, 1, '2026-05-07 00:00:00+00', ''),
+        (2, 0.12345678901234569, 1, '2026-05-07 00:00:00+00', ''), (3, 1, 1, '2026-05-06 07:08:09+00', ''),
+        (4, 1, 1, '2026-05-06 07:08:09.1+00', ''), (5, 1, 1, '2026-05-07 00:00:00+00', E'back\\\\slash')""")
+    assert answers(work, "SELECT id FROM t WHERE score IS NOT NULL ORDER BY id") == [2, 4]
+
+
 def test_on_error_null_accepts_the_row_with_the_reason(work: psycopg.Connection) -> None:
     work.execute(LINEAR.encode())
     attach(work, "t", on_error="null", label="label", model_version="version", scored_at="at", reject_if="score > 100")

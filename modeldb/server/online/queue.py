@@ -92,7 +92,7 @@ def _make_function(scorer: TableScorer) -> None:
     into = f"INSERT INTO {queue_of(scorer.id)} ({', '.join(key_names(scorer.key))})"
     plpy.execute(f"""
         CREATE FUNCTION {scorer.function}() RETURNS trigger
-        LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        LANGUAGE plpgsql VOLATILE SECURITY DEFINER {scorer.settings}
         AS {
         plpy.quote_literal(f'''
         #variable_conflict use_column

@@ -62,8 +62,7 @@ class Online:
         before, self.now = self.now, _NEVER
         if before[0] != statement_started():  # not only an eviction in the middle of a statement
             self.model = self.definition.model
-        if self.role != (role := current_role()):
-            self._check_caller(role)
+        self.check_caller()
         found, _ = predict.find(self.model, epoch)
         if found is not self.scorer:
             self.scorer = None
@@ -78,11 +77,13 @@ class Online:
         self.scorer, self.execute = found, found.execute
         self.version = int(found.name.rpartition("/")[2])
 
-    def _check_caller(self, role: int) -> None:
+    def check_caller(self) -> None:
         """Raise MissingPrivilege (MD907) unless it is the trigger function that calls.
 
-        Anybody else might teach this session another way to read the table's rows.
+        Anybody else might teach this session another way to read the table's rows, or learn what the last one was.
         """
+        if self.role == (role := current_role()):
+            return
         if not ask(_MADE_BY, ["text", "oid"], [f"_{self.definition.id}", role]):
             raise MissingPrivilege("only the trigger function of a scorer calls this", hint="Call predict() instead.")
         self.role = role
@@ -184,9 +185,16 @@ ENTRIES = {"online": _entry(_compile_records), "online_numbers": _entry(_compile
 """The bodies of _online() and _online_numbers()."""
 
 
+def _own(scorer: int) -> Online:
+    """The scorer whose trigger function calls. Raises MissingPrivilege (MD907)."""
+    found = known(scorer)
+    found.check_caller()
+    return found
+
+
 def online_label(scorer: int) -> str | None:
     """The body of _online_label(): that of the row scored last; NULL if it has no score. Raises NotANumber (MD207)."""
-    found = known(scorer)
+    found = _own(scorer)
     if not found.answered or found.scorer is None:
         return None
     return found.scorer.label()
@@ -194,7 +202,7 @@ def online_label(scorer: int) -> str | None:
 
 def online_version(scorer: int) -> int | None:
     """The body of _online_version(): by which version the row scored last was."""
-    return known(scorer).version
+    return _own(scorer).version
 
 
 def online_error(scorer: int, enriching: str | None) -> str | None:
@@ -202,7 +210,7 @@ def online_error(scorer: int, enriching: str | None) -> str | None:
 
     enriching: the error of enrich, where it did not come to scoring.
     """
-    found = known(scorer)
+    found = _own(scorer)
     if enriching is not None:
         found.answered, found.error = False, enriching
         found.counts.errors += 1

@@ -89,6 +89,13 @@ class TableScorer:
         return f"{SCHEMA}._{self.id}_enrich"
 
     @property
+    def settings(self) -> str:
+        """What the trigger function sets, so that where and reject_if mean the same whoever writes rows."""
+        path = "SET search_path = pg_catalog, pg_temp"
+        escapes = "\\" in f"{self.where}{self.reject_if}"
+        return f"{path} SET standard_conforming_strings = on" if escapes else path
+
+    @property
     def trigger(self) -> str:
         """A name for triggers, unquoted, to which up to six letters may be added.
 

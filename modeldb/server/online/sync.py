@@ -36,7 +36,7 @@ class Function:
         STABLE spares a new snapshot for each call, and lets the model be what it is to the statement's; enrich is to
         see the rows before this one, of the same statement too, and so needs a snapshot of each row.
         """
-        path = " SET search_path = pg_catalog, pg_temp" if self.where or self.reject or self.enrichment else ""
+        path = f" {self.scorer.settings}" if self.where or self.reject or self.enrichment else ""
         label = f"<<{SCORED}>>\nDECLARE\n    score float8;\n" if self.reject else ""
         body = f"{label}BEGIN\n{textwrap.indent(self._body(), '    ')}\n    RETURN NEW;\nEND"
         return (

@@ -13,6 +13,9 @@ from modeldb.errors import InvalidScorer, MissingPrivilege
 from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch.owner import acting_as
 
+_PIN = """
+    SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true),
+        pg_catalog.set_config('standard_conforming_strings', 'on', true)"""
 _RELATION = """
     SELECT c.oid::int8 AS oid, c.relowner::int8 AS owner, pg_get_userbyid(c.relowner) AS owner_name,
         format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, c.relkind AS kind,
@@ -64,9 +67,12 @@ class Table:
 
 @contextmanager
 def pinned(role: int) -> Iterator[None]:
-    """Work as a role, while all names are PostgreSQL's own or qualified, whatever the caller's search_path is."""
+    """Work as a role, while all names are PostgreSQL's own or qualified, whatever the caller's search_path is.
+
+    And while a backslash in a text stands for itself.
+    """
     with acting_as(role):
-        ask("SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)", [], [])
+        ask(_PIN, [], [])
         yield
 
 
