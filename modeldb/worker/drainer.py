@@ -9,6 +9,7 @@ import time
 import psycopg
 from psycopg.rows import dict_row
 
+from modeldb.database import translate
 from modeldb.worker.job import one_line
 from modeldb.worker.session import connect
 
@@ -106,7 +107,9 @@ class Drainer:
     def _put_off(self, scorer: int, name: str, error: psycopg.Error) -> None:
         pause = min(2 * self._pauses.get(scorer, (0.0, FIRST_PAUSE / 2))[1], LONGEST_PAUSE)
         self._pauses[scorer] = (time.monotonic() + pause, pause)
-        log.error("%s: %s (%s); trying again in %.1f s", name, one_line(error), error.sqlstate, pause)
+        known = translate(error)
+        why = one_line(error) if known is None else known.message
+        log.error("%s: %s (%s); trying again in %.1f s", name, why, error.sqlstate, pause)
 
     def _forget(self, connection: psycopg.Connection) -> None:
         """Now and then, when there is nothing else to do, delete events that nobody can ask for any more."""

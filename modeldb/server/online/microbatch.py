@@ -79,7 +79,7 @@ class MicroBatches:
         try:
             with plpy.subtransaction():
                 self._score(rows, outcome, start)
-        except (plpy.SPIError, RunFailed) as error:
+        except (plpy.SPIError, RunFailed, InvalidScorer) as error:
             state, message = _told(error)
             if state.startswith(_NOT_OF_A_ROW):
                 raise
@@ -132,7 +132,9 @@ class MicroBatches:
         if not rows:
             return
         numbers = [scored.score_array(), len(rows), scored.label_array(), self.version]
-        plpy.execute(self.writing, [tid_array(rows.tids), rows.partition_array(), *numbers])
+        done = plpy.execute(self.writing, [tid_array(rows.tids), rows.partition_array(), *numbers])
+        if done.nrows() < len(rows):
+            raise InvalidScorer(f"a trigger of {self.scorer.table} keeps the score from being written")
 
     def _clear(self, rows: Rows, scored: set[int], errors: dict[int, str]) -> None:
         """No score for the rows that where excludes and for those with errors, whatever it was before."""
