@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from support.answers import answer, answers
+from support.online import drain
 from support.onnx_models import described, linear
 
 from modeldb.cluster import DATABASE, Cluster
@@ -26,6 +27,8 @@ SETUP = """
         enrich => 'SELECT count(*) AS before FROM work."Payments" p WHERE p.customer = new.customer',
         "where" => 'a > 0', reject_if => 'risk > 1000', scored_at => 'at', model_version => 'version');
     SELECT attach_scorer('work.parts', 'm/2', label => 'label');
+    CREATE TABLE work.later (id int PRIMARY KEY, a float8, b float8);
+    SELECT attach_scorer('work.later', 'm', mode => 'async'); INSERT INTO work.later VALUES (1, 2, 3);
     INSERT INTO work."Payments" (customer, a) SELECT i % 3, i FROM generate_series(0, 20) AS i;
     INSERT INTO work.parts SELECT i, i, -i FROM generate_series(0, 199) AS i;
     GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA work TO clerk;
@@ -99,7 +102,7 @@ def test_restored_scorers_are_the_same_and_go_on(source: Cluster, target: Cluste
     with connect(source) as before, connect(target, restored) as after:
         for query in KEPT:
             assert after.execute(query.encode()).fetchall() == before.execute(query.encode()).fetchall(), query
-        assert answers(after, "SELECT broken FROM scorers") == [False, False]
+        assert answers(after, "SELECT broken FROM scorers") == [False, False, False]
         after.execute("SET SESSION AUTHORIZATION clerk")
         write_and_check(after)
     db = target.connect(restored)
@@ -109,7 +112,11 @@ def test_restored_scorers_are_the_same_and_go_on(source: Cluster, target: Cluste
         after.execute("SELECT promote('m', 2); SET SESSION AUTHORIZATION analyst")
         after.execute('INSERT INTO work."Payments" (customer, a) VALUES (77, 10)')
         assert answers(after, 'SELECT ARRAY[risk, version] FROM work."Payments" WHERE customer = 77') == [[20, 2]]
-        for table in ('work."Payments"', "work.parts"):
+        after.execute("INSERT INTO work.later VALUES (2, 3, 4)")
+        later = answer(after, "SELECT id FROM modeldb.scorer WHERE mode = 'async'")
+        assert drain(after, later) == {"taken": 2, "scored": 2}
+        assert answers(after, "SELECT score FROM work.later ORDER BY id") == [7, 10]
+        for table in ('work."Payments"', "work.parts", "work.later"):
             after.execute("SELECT detach_scorer(%s)", [table])
         assert answer(after, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'modeldb_scorers'::regnamespace") == 0
 

@@ -116,11 +116,12 @@ def _make_triggers(scorer: TableScorer, *, by_row: bool) -> None:
         EXECUTE FUNCTION {scorer.function}()""")
     targets = {scorer.into, scorer.label, scorer.model_version, scorer.scored_at, scorer.error}
     read = [quote(name) for name in dict.fromkeys([*scorer.reads, *scorer.key]) if name not in targets]
-    # As they are stored: not every type has an equality, and 0 and -0 may differ to a model.
-    sides = [f"ROW({', '.join(f'{side}.{name}' for name in read)})::record" for side in ("old", "new")]
+    # As they are stored: not every type has an equality, and 0 and -0 may differ to a model. The function and not its
+    # operator, which a dump would compare column by column.
+    sides = [f"ROW({', '.join(f'{side}.{name}' for name in read)})" for side in ("old", "new")]
     plpy.execute(f"""
         CREATE TRIGGER {quote(scorer.trigger + "_upd")} AFTER UPDATE OF {", ".join(read)} ON {scorer.table}
-        FOR EACH ROW WHEN ({sides[0]} OPERATOR(pg_catalog.*<>) {sides[1]})
+        FOR EACH ROW WHEN (pg_catalog.record_image_ne({sides[0]}, {sides[1]}))
         EXECUTE FUNCTION {scorer.function}()""")
 
 
