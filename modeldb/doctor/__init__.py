@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from modeldb.database import connect, translate
-from modeldb.doctor import environment, schema, server
+from modeldb.doctor import environment, schema, scorers, server
 from modeldb.doctor.check import Check
 from modeldb.errors import ModeldbError
 
@@ -44,7 +44,8 @@ def check_database(connection: Connection) -> list[Check]:
         return found + run({"search_path": schema.search_path})
     found += run({"search_path": schema.search_path, "roles": server.roles, "privileges": schema.privileges})
     if found[-1].status == "ok":
-        found += run({"epoch": schema.epoch, "schedules": schema.schedules, "backend": environment.backend})
+        found += run({"epoch": schema.epoch, "schedules": schema.schedules, "scorers": scorers.scorers})
+        found += run({"backend": environment.backend})
     return found
 
 
