@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 from support.answers import answer, answers
-from support.online import attach, drained, wrong_scores
+from support.online import attach, until_drained, wrong_scores
 from support.registering import Register
 from support.server import plain
 from support.workers import WorkerProcess, until, worker
@@ -172,7 +172,7 @@ def test_every_committed_row_gets_its_score_whoever_is_killed(
     assert min(writer.committed for writer in writers) > 10
 
     sql.execute("INSERT INTO payments VALUES (%s, 1, 1)", [LAST])
-    drained(sql, scorer, 60)
+    until_drained(sql, scorer, 60)
     assert answer(sql, f"SELECT count(*) FROM payments WHERE {WHERE}") > 100
     assert wrong_scores(sql, WHERE) == []
     assert answers(sql, "SELECT error FROM modeldb.scorer_failures") == []
@@ -201,7 +201,7 @@ def test_a_worker_that_is_told_to_stop_while_it_drains_leaves_the_rest_in_the_qu
     scored = answer(sql, "SELECT count(*) FROM payments WHERE score IS NOT NULL")
     assert scored + answer(sql, "SELECT queued FROM modeldb._queue_state(%s)", scorer) == 60000
     with worker(url):
-        drained(sql, scorer, 60)
+        until_drained(sql, scorer, 60)
     assert wrong_scores(sql, WHERE) == []
 
 
@@ -217,7 +217,7 @@ def test_scorers_that_go_or_break_do_not_keep_a_worker_from_others(
         started.says("(42703); trying again")
         sql.execute("SELECT detach_scorer('detached'); DROP TABLE dropped")
         sql.execute("INSERT INTO payments VALUES (1, 2, 3)")
-        drained(sql, scorer)
+        until_drained(sql, scorer)
         sql.execute("ALTER TABLE broken ADD score float8")
         until(lambda: answers(sql, "SELECT score FROM broken") != [None], "the table is whole again")
         started.says("rows are scored again")
@@ -228,13 +228,13 @@ def test_scorers_that_go_or_break_do_not_keep_a_worker_from_others(
 def test_a_row_that_somebody_has_locked_for_long_waits_alone(sql: psycopg.Connection, url: str, scorer: int) -> None:
     with psycopg.connect(plain(url)) as writer, worker(url):
         sql.execute("INSERT INTO payments VALUES (1, 2, 3)")
-        drained(sql, scorer)
+        until_drained(sql, scorer)
         writer.execute("UPDATE payments SET a = 5 WHERE id = 1")
         sql.execute("INSERT INTO payments SELECT i, i, 1 FROM generate_series(2, 9) AS i")
         sql.execute("UPDATE payments SET note = 'n' WHERE id > 1")
         until(lambda: answer(sql, "SELECT count(score) FROM payments") == 9, "the others are scored")
         writer.execute("UPDATE payments SET a = 6 WHERE id = 1")
         writer.commit()
-        drained(sql, scorer)
+        until_drained(sql, scorer)
     assert wrong_scores(sql, WHERE) == []
     assert answer(sql, "SELECT score FROM payments WHERE id = 1") == 9

@@ -103,6 +103,16 @@ def test_notifications_stay_within_the_limit(work: psycopg.Connection, listener:
     assert {key for _, key in stored} == set(answers(work, "SELECT k FROM t"))
 
 
+def test_a_notification_of_a_table_with_row_level_security_tells_positions_only(
+    later: psycopg.Connection, listener: psycopg.Connection
+) -> None:
+    later.execute("ALTER TABLE t ENABLE ROW LEVEL SECURITY; INSERT INTO t VALUES (1, 1, 1), (2, 2, 2)")
+    drain(later, the(later))
+    [notification] = listener.notifies(timeout=20, stop_after=1)
+    told = json.loads(notification.payload)
+    assert (told["table"], told["position"], told["keys"], told["scores"]) == ("work.t", 2, None, None)
+
+
 def test_a_drain_that_is_rolled_back_has_no_events(later: psycopg.Connection) -> None:
     later.execute("INSERT INTO t VALUES (1, 1, 1)")
     with later.transaction(force_rollback=True):

@@ -28,7 +28,17 @@ def drain(connection: psycopg.Connection, scorer: int, most: int = 5000) -> dict
     return {name: count for name, count in zip(names, row, strict=True) if count and name != "more"}
 
 
-def drained(connection: psycopg.Connection, scorer: int, seconds: float = 20.0) -> None:
+def the(connection: psycopg.Connection, table: str = "t") -> int:
+    """The id of the table's scorer."""
+    return int(answer(connection, "SELECT id FROM modeldb.scorer WHERE relation = %s::regclass", table))
+
+
+def drained(connection: psycopg.Connection, table: str = "t") -> dict[str, int]:
+    """What a drain of the table's queue did."""
+    return drain(connection, the(connection, table))
+
+
+def until_drained(connection: psycopg.Connection, scorer: int, seconds: float = 20.0) -> None:
     """Wait until nothing is in a scorer's queue."""
     until(lambda: queued(connection, scorer) == 0, f"the queue of scorer {scorer} is empty", seconds)
 

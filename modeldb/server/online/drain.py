@@ -13,7 +13,8 @@ from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch.chunks import chunk_rows
 from modeldb.server.batch.owner import acting_as, check_unrestricted
 from modeldb.server.online import microbatch, record
-from modeldb.server.online.entries import Entries, only, requeue
+from modeldb.server.online.entries import Entries, requeue
+from modeldb.server.online.places import only
 from modeldb.server.online.queue import queue_of
 from modeldb.server.online.scorer import TableScorer, load
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 
 from modeldb.runtime import Array
 from modeldb.server.backend import ask
 from modeldb.server.batch.source import quote
+from modeldb.server.online.places import Rows, integers, only, tid_array, tid_list
 from modeldb.server.online.queue import key_names, queue_of
 from modeldb.server.online.scorer import TableScorer
 
@@ -46,31 +46,6 @@ _BY_INDEX = """
         'row_security']) AS name"""
 
 
-@dataclass
-class Rows:
-    """Rows that are locked: where each is stored (a tid), and in which partition (an oid, as text); none if plain."""
-
-    tids: list[str]
-    partitions: list[str]
-
-    def __len__(self) -> int:
-        return len(self.tids)
-
-    def slice(self, start: int, stop: int) -> Rows:
-        return Rows(self.tids[start:stop], self.partitions[start:stop])
-
-    def pick(self, positions: Sequence[int]) -> Rows:
-        """Some of them, in their order."""
-        if len(positions) == len(self):
-            return self
-        tids = [self.tids[at] for at in positions]
-        return Rows(tids, [self.partitions[at] for at in positions] if self.partitions else [])
-
-    def partition_array(self) -> str:
-        """A literal of oid[]."""
-        return "{" + ",".join(self.partitions) + "}"
-
-
 class Entries:
     """Some entries, and ``rows``, each once though several entries may mean it."""
 
@@ -83,7 +58,7 @@ class Entries:
         self.ages: Array = np.frombuffer(taken["ages"], offset=_HEADER) if self.tids else np.empty(0)
         """Seconds since each was enqueued."""
         self.attempts = integers(taken["attempts"])
-        self._find_rows(integers(taken["positions"]) - 1, Rows(tid_list(taken["tids"]), _oids(taken["partitions"])))
+        self._find_rows(integers(taken["positions"]) - 1, Rows.read(taken["tids"], taken["partitions"]))
 
     def __len__(self) -> int:
         return len(self.tids)
@@ -232,27 +207,3 @@ def requeue(scorer: TableScorer, keys: Sequence[str]) -> None:
         ["text[]"],
         [list(keys)],
     )
-
-
-def only(scorer: TableScorer) -> str:
-    """The scored table in FROM: its partitions belong to it, tables that inherit from it have keys of their own."""
-    return scorer.table if scorer.partitioned else f"ONLY {scorer.table}"
-
-
-def tid_array(tids: Sequence[str]) -> str:
-    """A literal of tid[]."""
-    return '{"' + '","'.join(tids) + '"}' if tids else "{}"
-
-
-def tid_list(literal: str | None) -> list[str]:
-    return literal[2:-2].split('","') if literal else []
-
-
-def _oids(literal: str | None) -> list[str]:
-    return literal[1:-1].split(",") if literal else []
-
-
-def integers(literal: str | None) -> Array:
-    """The numbers in an array literal of integers."""
-    found: Array = np.array(orjson.loads(f"[{literal[1:-1]}]") if literal else [], dtype=np.int64)
-    return found

@@ -15,7 +15,7 @@ from modeldb.server.backend import catalog_changes
 from modeldb.server.batch import results, scoring
 from modeldb.server.batch.chunks import Chunk
 from modeldb.server.batch.source import quote
-from modeldb.server.online.entries import Rows, integers, only, tid_array
+from modeldb.server.online.places import Rows, integers, only, tid_array
 from modeldb.server.online.scorer import TableScorer
 from modeldb.server.scorer import Scorer
 

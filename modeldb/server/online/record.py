@@ -36,6 +36,7 @@ _ADVANCE = "UPDATE modeldb.scorer SET position = position + $2 WHERE id = $1 RET
 _EVENT = """
     INSERT INTO modeldb.scored_batch (scorer, last, version, scored_at, keys, scores, labels)
     VALUES ($1, $2, $3, clock_timestamp(), $4::jsonb, modeldb._numbers($5, $6), $7::text[])"""
+_SECRET = "SELECT relrowsecurity AS secret FROM pg_class WHERE oid = $1"
 _NOTIFY = """
     SELECT pg_notify('modeldb_scored', payload) FROM unnest($1) AS payload
     WHERE pg_notification_queue_usage() < 0.5"""
@@ -62,7 +63,11 @@ def failures(scorer: TableScorer, parked: Sequence[Parked], scored: Sequence[Sco
 
 
 def events(scorer: TableScorer, version: int, scored: Sequence[Scored]) -> None:
-    """Write the events and notify of them. Raises UnknownScorer (MD601) if the scorer was detached meanwhile."""
+    """Write the events and notify of them. Raises UnknownScorer (MD601) if the scorer was detached meanwhile.
+
+    Every role of the database may listen: of a table with row-level security, keys and scores are left out.
+    """
+    secret = bool(scored) and ask(_SECRET, ["oid"], [scorer.relation])[0]["secret"]
     for part in scored:
         found = ask(_ADVANCE, ["integer", "bigint"], [scorer.id, len(part.keys)])
         if not found:
@@ -70,7 +75,12 @@ def events(scorer: TableScorer, version: int, scored: Sequence[Scored]) -> None:
         position = found[0]["position"]
         values = [scorer.id, position, version, f"[{','.join(part.keys)}]", part.score_array(), len(part.keys)]
         ask(_EVENT, ["integer", "bigint", "integer", "text", "bytea", "integer", "text"], [*values, part.label_array()])
-        ask(_NOTIFY, ["text[]"], [list(payloads(scorer, version, position, part))])
+        told = (
+            [_payload(scorer, version, position, "null", "null")]
+            if secret
+            else payloads(scorer, version, position, part)
+        )
+        ask(_NOTIFY, ["text[]"], [list(told)])
 
 
 def payloads(scorer: TableScorer, version: int, last: int, scored: Scored) -> Iterator[str]:
@@ -81,19 +91,23 @@ def payloads(scorer: TableScorer, version: int, last: int, scored: Scored) -> It
     # JSON has no way to write infinity and NaN: such a score is null here, and the event has it.
     values = np.where(scored.answered, scored.scores, np.nan)
     scores = orjson.dumps(values.tolist())[1:-1].decode().split(",")
-    head = f'{{"table":{_json(scorer.table)},"into":{_json(scorer.into)},"version":{version},"position":'
     at, rows = 0, _ROWS
     while at < len(scores):
         end = min(at + rows, len(scores))
-        position, keys = last - len(scores) + end, f"[{','.join(scored.keys[at:end])}]"
-        payload = f'{head}{position},"keys":{keys},"scores":[{",".join(scores[at:end])}]}}'
+        position, listed = last - len(scores) + end, f"[{','.join(scores[at:end])}]"
+        payload = _payload(scorer, version, position, f"[{','.join(scored.keys[at:end])}]", listed)
         if len(payload.encode()) > LONGEST:
             if end - at > 1:
                 rows = (end - at) // 2
                 continue
-            payload = f'{head}{position},"keys":null,"scores":[{scores[at]}]}}'
+            payload = _payload(scorer, version, position, "null", listed)
         yield payload
         at = end
+
+
+def _payload(scorer: TableScorer, version: int, position: int, keys: str, scores: str) -> str:
+    head = f'{{"table":{_json(scorer.table)},"into":{_json(scorer.into)},"version":{version},"position":{position}'
+    return f'{head},"keys":{keys},"scores":{scores}}}'
 
 
 def _json(text: str) -> str:
