@@ -171,8 +171,9 @@ def test_every_committed_row_gets_its_score_whoever_is_killed(
     assert workers.killed >= 3
     assert min(writer.committed for writer in writers) > 10
 
-    sql.execute("INSERT INTO payments VALUES (%s, 1, 1)", [LAST])
     until_drained(sql, scorer, 60)
+    sql.execute("INSERT INTO payments VALUES (%s, 1, 1)", [LAST])
+    until_drained(sql, scorer)
     assert answer(sql, f"SELECT count(*) FROM payments WHERE {WHERE}") > 100
     assert wrong_scores(sql, WHERE) == []
     assert answers(sql, "SELECT error FROM modeldb.scorer_failures") == []
