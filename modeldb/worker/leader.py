@@ -36,6 +36,7 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._drainer = Drainer(target)
+        self._beside = Drainer(target, self._drainer)
         self._thread = threading.Thread(target=self._work, name="leader", daemon=True)
 
     def start(self) -> None:
@@ -43,10 +44,11 @@ class Worker:
         check(self._target)
         self._thread.start()
         self._drainer.start()
+        self._beside.start()
 
     def running(self) -> bool:
         """Whether all of it works: it does until it is stopped."""
-        return self._thread.is_alive() and self._drainer.running()
+        return self._thread.is_alive() and self._drainer.running() and self._beside.running()
 
     def join(self, seconds: float) -> None:
         """Wait, for so many seconds or until it runs no more."""
@@ -60,7 +62,8 @@ class Worker:
         deadline = time.monotonic() + patience
         self._stopping.set()
         self._wake.set()
-        self._drainer.stop(patience / 2)
+        self._drainer.stop(patience / 4)
+        self._beside.stop(patience / 4)
         self._thread.join(patience / 4)
         while (running := self._running()) and time.monotonic() < deadline:
             for job in running:

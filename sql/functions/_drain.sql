@@ -1,5 +1,6 @@
 CREATE OR REPLACE FUNCTION modeldb._waiting() RETURNS TABLE (scorer integer, name text, due boolean)
 LANGUAGE plpython3u STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '100ms'
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)
@@ -16,7 +17,8 @@ CREATE OR REPLACE FUNCTION modeldb._drain(
     OUT parked integer, OUT busy integer, OUT gone integer, OUT more boolean
 )
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO' SET extra_float_digits = 1
+SET search_path = pg_catalog, pg_temp SET jit = off SET lock_timeout = '1s'
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET bytea_output = 'hex' SET extra_float_digits = 1
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

@@ -5,6 +5,7 @@ DECLARE
     who CONSTANT text := modeldb._who();
     scored record;
 BEGIN
+    PERFORM modeldb._check_unrestricted();  -- a worker or superuser, for whom somebody's trigger runs, may read more
     SELECT s.position, s.relation, c.relrowsecurity, c.relowner, r.rolsuper OR r.rolbypassrls AS sees_all INTO scored
     FROM modeldb.scorer s JOIN pg_class c ON c.oid = s.relation, pg_roles r
     WHERE s.id = _scored_position.scorer AND r.rolname = who;

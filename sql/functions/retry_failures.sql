@@ -1,5 +1,6 @@
 CREATE OR REPLACE FUNCTION modeldb._retry_failures(scorer integer) RETURNS bigint
 LANGUAGE plpython3u VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET bytea_output = 'hex'
 AS $$
 if "call" not in SD:
     import ctypes; server = ctypes.PyDLL(None)

@@ -19,6 +19,7 @@ from support.workers import WorkerProcess, until, worker
 
 import modeldb
 from modeldb.online import ScoredRow
+from modeldb.worker import Worker, drainer
 
 SECONDS = float(os.environ.get("MODELDB_TEST_SCORERS_SECONDS", "15"))
 KILL_SECONDS = min(5.0, SECONDS / 4)
@@ -239,3 +240,33 @@ def test_a_row_that_somebody_has_locked_for_long_waits_alone(sql: psycopg.Connec
         until_drained(sql, scorer)
     assert wrong_scores(sql, WHERE) == []
     assert answer(sql, "SELECT score FROM payments WHERE id = 1") == 9
+
+
+def test_a_scorer_that_takes_long_keeps_no_other_waiting(
+    sql: psycopg.Connection, url: str, scorer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch is cancelled in the end, and tried with fewer rows; until then a second session scores the others'."""
+    monkeypatch.setattr(drainer, "BATCH_SECONDS", 4)
+    sql.execute(
+        """CREATE TABLE slow (id int PRIMARY KEY, a float8, b float8);
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(least(new.id, 1)); RETURN new; END $$;
+        CREATE TRIGGER dawdle BEFORE UPDATE ON slow FOR EACH ROW EXECUTE FUNCTION dawdle();
+        SELECT attach_scorer('slow', 'm', mode => 'async');
+        INSERT INTO slow SELECT i, i, 1 FROM generate_series(1, 8) AS i"""
+    )
+    working = Worker(plain(url))
+    working.start()
+    try:
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%_drain%'"
+        until(lambda: answer(sql, busy) == 1, "the slow one is at work")
+        for i in range(5):
+            begun = time.monotonic()
+            sql.execute("INSERT INTO payments VALUES (%s, 2, 3)", [i])
+            until_drained(sql, scorer)
+            assert time.monotonic() - begun < 3
+        assert answer(sql, "SELECT count(score) FROM slow") == 0
+        until(lambda: answer(sql, "SELECT count(score) FROM slow") == 8, "fewer at a time are scored", 60)
+    finally:
+        working.stop()
+    assert wrong_scores(sql, WHERE) == []

@@ -34,8 +34,6 @@ PLACES = {
     "a policy of the queue": """ALTER TABLE modeldb_scorers.queue_{id} ENABLE ROW LEVEL SECURITY;
         ALTER TABLE modeldb_scorers.queue_{id} FORCE ROW LEVEL SECURITY;
         CREATE POLICY sly ON modeldb_scorers.queue_{id} USING (shared.trap())""",
-    "a view instead of the queue": """ALTER TABLE modeldb_scorers.queue_{id} RENAME TO really;
-        CREATE VIEW modeldb_scorers.queue_{id} AS SELECT * FROM modeldb_scorers.really WHERE shared.trap()""",
 }
 TRAPS = """
     CREATE OR REPLACE FUNCTION shared.trap() RETURNS boolean LANGUAGE plpgsql AS $$
@@ -171,3 +169,44 @@ def test_an_owner_who_may_not_predict_any_more(admin: psycopg.Connection, login:
         drain(admin, scorer)
     admin.execute("GRANT modeldb_user TO test_alice")
     assert drain(admin, scorer) == {"taken": 1, "scored": 1}
+
+
+def test_what_has_the_name_of_a_queue_is_not_asked(admin: psycopg.Connection, login: Login) -> None:
+    """The scorer is synchronous, so there is no queue; the view would be read with the rights of the table's owner."""
+    number = int(answer(login("alice"), "SELECT (attach_scorer('t', 'm')).id"))
+    admin.execute(TRAPS.format("SELECT 1").encode())
+    view = f"modeldb_scorers.queue_{number}"
+    admin.execute(f"CREATE VIEW {view} AS SELECT now() AS queue_time, now() AS queue_due WHERE shared.trap()".encode())
+    admin.execute(f"ALTER VIEW {view} OWNER TO test_bob".encode())
+    told = traps(admin)
+    assert admin.execute("SELECT queued FROM modeldb._queue_state(%s)", [number]).fetchall() == [(None,)]
+    admin.execute("SELECT * FROM modeldb._waiting()")
+    assert told == []
+
+
+def test_an_owner_without_rights_leaves_the_view_to_the_others(
+    admin: psycopg.Connection, login: Login, scorer: int
+) -> None:
+    admin.execute("REVOKE modeldb_user FROM test_alice")
+    try:
+        assert answers(login("bob"), 'SELECT queued FROM modeldb.scorers WHERE "into" = \'score\'') == [None]
+    finally:
+        admin.execute("GRANT modeldb_user TO test_alice")
+
+
+def test_a_trigger_reads_no_events_by_the_rights_of_the_worker(
+    admin: psycopg.Connection, login: Login, scorer: int
+) -> None:
+    drain(admin, scorer)
+    alice = login("alice")
+    alice.execute(
+        f"""CREATE FUNCTION follow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM modeldb._scored({scorer}, 0, 10);
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER follow BEFORE UPDATE OF score ON t FOR EACH ROW EXECUTE FUNCTION follow();
+        UPDATE t SET a = a + 1 WHERE id = 2""".encode()
+    )
+    assert drain(admin, scorer)["failed"] == 1
+    assert "refreshed" in answer(admin, f"SELECT queue_error FROM modeldb_scorers.queue_{scorer}")

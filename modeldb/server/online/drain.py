@@ -45,14 +45,15 @@ def drain(scorer: int, most: int) -> dict[str, int]:
         plpy.execute("SET CONSTRAINTS ALL IMMEDIATE")
         ask(_LOCK_TIMEOUT, [], [])
         version = _process(found, entries, outcome)
-        settled = entries.settle(outcome.failed)
+        settled = entries.settle(outcome.failed, outcome.moved)
     scored = sum(len(part.keys) for part in outcome.scored)
     failed = len(outcome.failed) + outcome.unscored
-    record.failures(found, settled.parked, outcome.scored)
-    record.activity(found, entries.ages_of_scored(outcome.failed), failed, began)
+    fine = [key for part in outcome.scored for key in part.keys]
+    record.failures(found, settled.parked, [*fine, *outcome.excluded, *settled.gone])
+    record.activity(found, entries.ages_of_scored({*outcome.failed, *outcome.moved}), failed, began)
     record.events(found, version, outcome.scored)
     counts = {"scored": scored, "failed": failed, "retried": settled.retried, "parked": len(settled.parked)}
-    return _told(len(entries), **counts, busy=settled.busy, gone=settled.gone, more=len(entries) == limit)
+    return _told(len(entries), **counts, busy=settled.busy, gone=len(settled.gone), more=len(entries) == limit)
 
 
 def _told(taken: int, **counts: int) -> dict[str, int]:

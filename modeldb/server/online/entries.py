@@ -8,7 +8,7 @@ no score of older values comes over newer ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,28 +108,29 @@ class Entries:
 
     # --- what becomes of them ---------------------------------------------------------------------------------------
 
-    def settle(self, failed: dict[int, str]) -> Settled:
+    def settle(self, failed: dict[int, str], moved: set[int]) -> Settled:
         """Delete the entries of rows that are done and of rows that are gone; put off the others.
 
         failed: by position of a row, why it has no score. The entries whose last attempt that was are deleted, too.
+        moved: positions of rows that were updated meanwhile, and are to be found anew.
         """
         wrong = np.isin(self.row_of, list(failed))
         lost = wrong & (self.attempts + 1 >= ATTEMPTS)
-        lacking = self.row_of < 0
-        busy = self._put_off(np.flatnonzero(lacking).tolist()) if lacking.any() else 0
+        lacking = (self.row_of < 0) | np.isin(self.row_of, list(moved))
+        busy, gone = self._put_off(np.flatnonzero(lacking).tolist()) if lacking.any() else (0, [])
         self._retry(np.flatnonzero(wrong & ~lost).tolist(), failed)
         parked = self._park(np.flatnonzero(lost).tolist(), failed)
         done = np.flatnonzero(~wrong & ~lacking).tolist()
         self._delete([self.tids[at] for at in done])
-        return Settled(int((wrong & ~lost).sum()), parked, busy, int(lacking.sum()) - busy)
+        return Settled(int((wrong & ~lost).sum()), parked, busy, gone)
 
-    def ages_of_scored(self, failed: dict[int, str]) -> Array:
-        """Seconds since the entries were enqueued whose rows did not fail."""
-        found: Array = self.ages[(self.row_of >= 0) & ~np.isin(self.row_of, list(failed))]
+    def ages_of_scored(self, unsettled: Iterable[int]) -> Array:
+        """Seconds since the entries were enqueued whose rows are settled: those that neither failed nor moved."""
+        found: Array = self.ages[(self.row_of >= 0) & ~np.isin(self.row_of, list(unsettled))]
         return found
 
-    def _put_off(self, lacking: Sequence[int]) -> int:
-        """Put off the entries of rows that are there, and forget the others; how many are put off.
+    def _put_off(self, lacking: Sequence[int]) -> tuple[int, list[str]]:
+        """Put off the entries of rows that are there, and forget the others; how many are put off, the others' keys.
 
         For the longer the older the entry is, so that rows that are locked for hours are not looked at all the time.
         """
@@ -145,9 +146,11 @@ class Entries:
             WHERE q.ctid = ANY ($1::tid[]) AND EXISTS (SELECT FROM {only(self.scorer)} AS t WHERE {same})
             RETURNING 1"""
         busy = len(ask(waiting, ["text"], [tids]))
-        if busy < len(lacking):
-            self._delete([self.tids[at] for at in lacking])  # those put off are elsewhere by now
-        return busy
+        key = ", ".join(f"q.{name}" for name in names)
+        forgetting = f"""DELETE FROM {self.queue} AS q WHERE q.ctid = ANY ($1::tid[])
+            RETURNING jsonb_build_array({key})::text AS key"""  # those put off are elsewhere by now
+        gone = ask(forgetting, ["text"], [tids]) if busy < len(lacking) else []
+        return busy, [row["key"] for row in gone]
 
     def _retry(self, again: Sequence[int], failed: dict[int, str]) -> None:
         if again:
@@ -189,12 +192,12 @@ class Parked:
 
 @dataclass(frozen=True)
 class Settled:
-    """How many entries are to be tried again, those given up, those of rows locked by others, and of rows gone."""
+    """How many entries are tried again; those given up; how many rows others have locked; the keys of rows gone."""
 
     retried: int
     parked: list[Parked]
     busy: int
-    gone: int
+    gone: list[str]
 
 
 def requeue(scorer: TableScorer, keys: Sequence[str]) -> None:

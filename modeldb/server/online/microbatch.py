@@ -20,8 +20,8 @@ from modeldb.server.online.scorer import TableScorer
 from modeldb.server.scorer import Scorer
 
 _POSITION, _KEY = '"modeldb position"', '"modeldb key"'  # names that no feature has
-_NOT_OF_A_ROW = ("40", "53", "55", "57", "58", "XX")
-"""Classes of SQLSTATEs that say nothing of any row: conflicts, no memory or disk, locks, cancelled, broken."""
+_NOT_OF_A_ROW = ("40001", "40P01", "53", "55P03", "57014", "57P", "58", "XX001", "XX002")
+"""How SQLSTATEs begin that say nothing of any row: conflicts, no memory or disk, locks, cancelled, broken."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class Scored:
 class Outcome:
     """What became of rows. failed: by position of a row, why it has no score and is to be tried again.
 
-    unscored: how many have none for a reason that the table's error column tells.
+    unscored: how many have none for a reason that the table's error column tells. excluded: the keys of rows that where
+    excludes. moved: positions of rows that a trigger has updated meanwhile, which are elsewhere by now.
     """
 
     scored: list[Scored] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
     unscored: int = 0
+    excluded: list[str] = field(default_factory=list)
+    moved: set[int] = field(default_factory=set)
 
 
 class MicroBatches:
@@ -73,6 +76,7 @@ class MicroBatches:
         self.reading = plpy.prepare(self._reading(features), ["text", "text"])
         self.writing = plpy.prepare(self._writing(), ["text", "text", "bytea", "integer", "text", "integer"])
         self.clearing = plpy.prepare(self._clearing(), ["text", "text", "text[]"])
+        self.looking = plpy.prepare(self._looking(), ["text", "text"])
 
     def process(self, rows: Rows, outcome: Outcome, start: int = 0) -> None:
         """Score and write rows, of which the first is that of a position; halve them until those at fault are found."""
@@ -104,7 +108,11 @@ class MicroBatches:
             scored = _taken(found, good)
             self._write(rows.pick(positions[good].tolist()), scored)
         reasons = {int(positions[at]): reason for at, reason in errors.items()}
-        self._clear(rows, set(positions.tolist()) - set(reasons), reasons)
+        rest = sorted(set(range(len(rows))) - set(positions.tolist()))
+        excluded = self._look(rows.pick(rest)) if rest else {}
+        self._clear(rows, {**reasons, **{rest[at]: None for at in excluded}})
+        outcome.excluded += excluded.values()
+        outcome.moved |= {start + at for position, at in enumerate(rest) if position not in excluded}
         if scored is not None and scored.keys:
             outcome.scored.append(scored)
         if self.scorer.on_error == "null":
@@ -136,13 +144,16 @@ class MicroBatches:
         if done.nrows() < len(rows):
             raise InvalidScorer(f"a trigger of {self.scorer.table} keeps the score from being written")
 
-    def _clear(self, rows: Rows, scored: set[int], errors: dict[int, str]) -> None:
+    def _look(self, rows: Rows) -> dict[int, str]:
+        """By position, the keys of those rows that are still where they were."""
+        found = plpy.execute(self.looking, [tid_array(rows.tids), rows.partition_array()])
+        return {row["position"] - 1: row["key"] for row in found}
+
+    def _clear(self, rows: Rows, reasons: dict[int, str | None]) -> None:
         """No score for the rows that where excludes and for those with errors, whatever it was before."""
-        rest = [at for at in range(len(rows)) if at not in scored]
-        if rest:
-            without = rows.pick(rest)
-            reasons = [errors.get(at) for at in rest]
-            plpy.execute(self.clearing, [tid_array(without.tids), without.partition_array(), reasons])
+        if reasons:
+            without = rows.pick(list(reasons))
+            plpy.execute(self.clearing, [tid_array(without.tids), without.partition_array(), list(reasons.values())])
 
     def _clear_refused(self, row: Rows) -> str:
         """Clear the score, of older values, of a row that cannot be written one; what to add to the reason."""
@@ -179,6 +190,13 @@ class MicroBatches:
                 SELECT new.{_POSITION}, json_build_array({key})::text AS {_KEY}, {features}
                 FROM {self.scorer.rows(rows)} WHERE {self.scorer.where or "true"}
             ) AS s"""
+
+    def _looking(self) -> str:
+        key = ", ".join(f"new.{quote(name)}" for name in self.scorer.key)
+        return f"""
+            SELECT r.position, json_build_array({key})::text AS key
+            FROM unnest($1::tid[], $2::oid[]) WITH ORDINALITY AS r (tid, partition, position)
+            JOIN {only(self.scorer)} AS new ON {self._found()}"""
 
     def _writing(self) -> str:
         s = self.scorer

@@ -15,10 +15,11 @@ import plpy
 from modeldb.errors import InvalidScorer
 from modeldb.server.batch.owner import acting_as
 from modeldb.server.batch.source import quote
-from modeldb.server.online.scorer import SCHEMA, TableScorer, load
+from modeldb.server.online.scorer import SCHEMA, TableScorer
 
 _KEY_INDEX = """
-    SELECT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) $1) AS inherits,
+    SELECT (SELECT relforcerowsecurity FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) $1) AS forced,
+        EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid OPERATOR(pg_catalog.=) $1) AS inherits,
         EXISTS (
             SELECT FROM pg_catalog.pg_index i
             WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -56,6 +57,11 @@ def make(scorer: TableScorer) -> None:
             "NOT NULL",
             hint="An asynchronous scorer finds rows again by their key: name the columns of a unique index.",
         )
+    if found["forced"]:
+        raise InvalidScorer(
+            f"{scorer.table} has row-level security that is forced upon its owner, as whom rows are scored",
+            hint="Score it with mode => 'sync', or ALTER TABLE ... NO FORCE ROW LEVEL SECURITY.",
+        )
     _make_table(scorer)
     _make_function(scorer)
     _make_triggers(scorer, by_row=scorer.partitioned or found["inherits"])
@@ -85,23 +91,35 @@ def _make_function(scorer: TableScorer) -> None:
     """One function for all the triggers.
 
     A row that where excludes is enqueued if it has a score all the same, for the worker to clear: it came with one, or
-    from another partition.
+    from another partition. Where the condition fails, all rows are: the worker finds out for which, and no writer is
+    refused for it.
     """
-    columns = [f"new.{quote(column)}" for column in scorer.key]
-    wanted = f"({scorer.where}) OR new.{quote(scorer.into)} IS NOT NULL" if scorer.where else "true"
+    columns = ", ".join(f"new.{quote(column)}" for column in scorer.key)
     into = f"INSERT INTO {queue_of(scorer.id)} ({', '.join(key_names(scorer.key))})"
+    every = f"""
+            IF TG_LEVEL = 'STATEMENT' THEN
+                {into} SELECT {columns} FROM new_rows AS new;
+            ELSE
+                {into} VALUES ({columns});
+            END IF;"""
+    wanted = f"""
+            IF TG_LEVEL = 'STATEMENT' THEN
+                {into} SELECT {columns} FROM new_rows AS new
+                WHERE ({scorer.where}) OR new.{quote(scorer.into)} IS NOT NULL;
+            ELSIF TG_OP = 'UPDATE' OR ({scorer.where}) OR new.{quote(scorer.into)} IS NOT NULL THEN
+                {into} VALUES ({columns});
+            END IF;"""
+    guarded = f"""
+        BEGIN {wanted}
+        EXCEPTION WHEN OTHERS THEN {every}
+        END;"""
     plpy.execute(f"""
         CREATE FUNCTION {scorer.function}() RETURNS trigger
         LANGUAGE plpgsql VOLATILE SECURITY DEFINER {scorer.settings}
         AS {
         plpy.quote_literal(f'''
         #variable_conflict use_column
-        BEGIN
-            IF TG_LEVEL = 'STATEMENT' THEN
-                {into} SELECT {", ".join(columns)} FROM new_rows AS new WHERE {wanted};
-            ELSIF TG_OP = 'UPDATE' OR {wanted} THEN
-                {into} VALUES ({", ".join(columns)});
-            END IF;
+        BEGIN {guarded if scorer.where else every}
             RETURN NULL;
         END''')
     }""")
@@ -133,25 +151,35 @@ def drop(scorer: int) -> None:
     plpy.execute(f"DROP TABLE IF EXISTS {queue_of(scorer)}")
 
 
-def queue_state(scorer: int) -> dict[str, Any]:
-    """The body of _queue_state(): {"queued", "oldest_waiting"}.
-
-    As the owner, who may have put code into the queue's indexes and policies that a query of it runs.
-    """
-    owner = load(scorer).owner
-    with acting_as(owner):
-        query = f"""SELECT count(*) AS queued, (clock_timestamp() - min(q.queue_time))::text AS oldest_waiting
-                    FROM {queue_of(scorer)} AS q"""
-        return dict(plpy.execute(query)[0])
-
-
 _ASYNCHRONOUS = """
     SELECT s.id, c.relowner::bigint AS owner, format('%I.%I.%I', n.nspname, c.relname, s."into") AS name
     FROM modeldb.scorer s
     JOIN pg_class c ON c.oid = s.relation
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class q ON q.oid = to_regclass(format('modeldb_scorers.queue_%s', s.id))
+        AND q.relkind = 'r' AND q.relowner = c.relowner  -- what is read as the owner is the owner's
     WHERE s.mode = 'async' ORDER BY s.id"""
+
+
+def queue_state(scorer: int) -> dict[str, Any]:
+    """The body of _queue_state(): {"queued", "oldest_waiting"}; both None where that cannot be found out now.
+
+    As the owner, who may have put code into the queue's indexes and policies that a query of it runs, and may have
+    locked it.
+    """
+    nothing: dict[str, Any] = {"queued": None, "oldest_waiting": None}
+    owners = {row["id"]: row["owner"] for row in plpy.execute(_ASYNCHRONOUS)}
+    if scorer not in owners:
+        return nothing
+    query = f"""SELECT count(*) AS queued, (clock_timestamp() - min(q.queue_time))::text AS oldest_waiting
+                FROM {queue_of(scorer)} AS q"""
+    try:
+        with acting_as(owners[scorer]):
+            return dict(plpy.execute(query)[0])
+    except plpy.SPIError as error:
+        if isinstance(error, plpy.spiexceptions.QueryCanceled):
+            raise
+        return nothing
 
 
 def waiting() -> list[tuple[int, str, bool]]:
@@ -169,5 +197,5 @@ def _is_due(scorer: int, owner: int) -> bool:
     except plpy.SPIError as error:
         if isinstance(error, plpy.spiexceptions.QueryCanceled):
             raise
-        return True
+        return not isinstance(error, plpy.spiexceptions.LockNotAvailable)
     return bool(found and found[0]["due"])

@@ -50,11 +50,10 @@ def activity(scorer: TableScorer, ages: Array, errors: int, began: float) -> Non
         write(scorer.id, errors, np.bincount(buckets, minlength=BUCKETS).tolist())
 
 
-def failures(scorer: TableScorer, parked: Sequence[Parked], scored: Sequence[Scored]) -> None:
-    """Keep what was given up; forget the failures of rows that have a score now."""
-    if ask("SELECT FROM modeldb.scorer_failures WHERE scorer = $1 LIMIT 1", ["integer"], [scorer.id]):
-        for part in scored:
-            ask(_RECOVERED, ["integer", "text[]"], [scorer.id, part.keys])
+def failures(scorer: TableScorer, parked: Sequence[Parked], settled: Sequence[str]) -> None:
+    """Keep what was given up; forget the failures of keys that are settled: scored, excluded or gone."""
+    if settled and ask("SELECT FROM modeldb.scorer_failures WHERE scorer = $1 LIMIT 1", ["integer"], [scorer.id]):
+        ask(_RECOVERED, ["integer", "text[]"], [scorer.id, list(settled)])
     if parked:
         last = {entry.key: entry for entry in parked}.values()  # several entries may have meant the same row
         columns = zip(*[(entry.key, entry.error, entry.attempts, entry.queued_at) for entry in last], strict=True)
