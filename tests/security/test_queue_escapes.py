@@ -189,7 +189,7 @@ def test_an_owner_without_rights_leaves_the_view_to_the_others(
 ) -> None:
     admin.execute("REVOKE modeldb_user FROM test_alice")
     try:
-        assert answers(login("bob"), 'SELECT queued FROM modeldb.scorers WHERE "into" = \'score\'') == [None]
+        assert answers(login("bob"), "SELECT queued FROM modeldb.scorers WHERE \"into\" = 'score'") == [None]
     finally:
         admin.execute("GRANT modeldb_user TO test_alice")
 
