@@ -137,8 +137,9 @@ GRANT EXECUTE ON FUNCTION
 GRANT SELECT ON modeldb.artifact_chunk, modeldb.smoke TO modeldb_admin;
 GRANT UPDATE (max_artifact_bytes, keep_runs, keep_events) ON modeldb.settings TO modeldb_admin;
 
--- Online scoring: whoever predicts may have the rows of a table of that role's scored; what is made for it is the role's.
-GRANT USAGE, CREATE ON SCHEMA modeldb_scorers TO modeldb_user;
+-- Online scoring: whoever predicts may have the rows of a table of that role's scored. What is made for it is the role's,
+-- and made by attach_scorer() alone: what others could make there, the owners of tables would be led to run.
+GRANT USAGE ON SCHEMA modeldb_scorers TO modeldb_user;
 GRANT SELECT ON modeldb.scorer, modeldb.scorers TO modeldb_user;
 GRANT EXECUTE ON FUNCTION
     modeldb._attach_scorer(text, text, text, text, text, text, text, jsonb, text, text, text, text, text, text[]),

@@ -26,8 +26,9 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT state.queued, state.oldest_waiting
     FROM (
-        SELECT s.id WHERE pg_catalog.to_regclass('modeldb_scorers.queue_' || s.id) IS NOT NULL
-            AND EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = s.relation)
+        SELECT s.id FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_class q ON q.oid = pg_catalog.to_regclass('modeldb_scorers.queue_' || s.id)
+        WHERE s.mode = 'async' AND c.oid = s.relation AND q.relkind = 'r' AND q.relowner = c.relowner
         OFFSET 0
     ) AS there
     CROSS JOIN LATERAL modeldb._queue_state(there.id) AS state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 from support.answers import answer, answers, refusal
 from support.batch import Connect
-from support.scorers import LINEAR, attach
+from support.scorers import LINEAR, attach, wait_for_lock
 
 from modeldb.errors import VersionInUse
 
@@ -87,15 +86,6 @@ def test_a_version_is_not_retired_under_a_scorer_that_is_being_attached(
         wait_for_lock(connect(), other.info.backend_pid)
         work.execute("COMMIT")
         refused.result(timeout=30)
-
-
-def wait_for_lock(connection: psycopg.Connection, backend: int) -> None:
-    """Until a session waits for a lock."""
-    deadline = time.monotonic() + 30
-    while not answer(connection, "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted", backend):
-        if time.monotonic() > deadline:
-            pytest.fail("the session never waited for a lock")
-        threading.Event().wait(0.02)
 
 
 def test_a_cancelled_insert_leaves_a_session_that_works(work: psycopg.Connection) -> None:

@@ -17,7 +17,7 @@ SELECT grantee || ' ' || string_agg(privilege, ',' ORDER BY privilege) || ' on '
     FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace = 'modeldb'::regnamespace
     UNION ALL
     SELECT a.grantee::regrole::text, a.privilege_type, 'schema ' || n.nspname
-    FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'modeldb'
+    FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname IN ('modeldb', 'modeldb_scorers')
 ) AS grants
 WHERE grantee <> 'modeldb_owner'
 GROUP BY grantee, name ORDER BY grantee, name

@@ -193,18 +193,6 @@ def test_nobody_else_can_teach_a_session_to_misread_rows(table: psycopg.Connecti
         refusal(bob, f"SELECT modeldb.{call.format(id_)}", MissingPrivilege, "only the trigger function")
 
 
-def test_a_name_that_was_taken_is_taken_back(table: psycopg.Connection, login: Login) -> None:
-    bob, newest = login("bob"), answer(table, "SELECT last_value FROM modeldb.scorer_id_seq")
-    for name in (f"_{newest + 1}", f"_{newest + 1}_enrich"):
-        bob.execute(
-            f"CREATE FUNCTION modeldb_scorers.{name}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'".encode()
-        )
-    found = attach(login("alice"), "private.t", enrich="SELECT 1 AS one")
-    assert found["id"] == newest + 1
-    bob.execute("INSERT INTO private.t VALUES (1, 1, 1)")
-    assert answers(bob, "SELECT score FROM private.t") == [3]
-
-
 def test_a_query_that_is_refreshed_cannot_attach(table: psycopg.Connection, login: Login) -> None:
     bob = login("bob")
     bob.execute("""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
 import psycopg
@@ -56,3 +58,12 @@ def scorer(connection: psycopg.Connection, table: str = "t", into: str = "score"
     names = [column.name for column in cursor.description or []]
     [row] = cursor.fetchall()
     return dict(zip(names, row, strict=True))
+
+
+def wait_for_lock(connection: psycopg.Connection, backend: int) -> None:
+    """Until a session waits for a lock."""
+    deadline = time.monotonic() + 30
+    while not answer(connection, "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted", backend):
+        if time.monotonic() > deadline:
+            pytest.fail("the session never waited for a lock")
+        threading.Event().wait(0.02)

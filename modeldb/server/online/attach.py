@@ -13,7 +13,7 @@ from modeldb.server import predict
 from modeldb.server.backend import ask, current_role, refuse_parallel
 from modeldb.server.batch.owner import acting_as, check_unrestricted
 from modeldb.server.batch.source import literal, quote
-from modeldb.server.online import fit, queue, sync, table
+from modeldb.server.online import fit, making, queue, sync, table
 from modeldb.server.online.probe import SCORE, Enrichment, Expression, Probe, probing
 from modeldb.server.online.request import Request
 from modeldb.server.online.scorer import Source, TableScorer, load
@@ -33,9 +33,6 @@ _ROW = """
 _OTHERS = """
     SELECT s."into", ARRAY[s."into", s.label, s.model_version, s.scored_at, s.error] AS targets
     FROM modeldb.scorer s WHERE s.relation = $1::regclass"""
-_FUNCTIONS = """
-    SELECT p.oid::regprocedure::text AS signature FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'modeldb_scorers' AND p.proname IN ($1, $1 || '_enrich')"""
 
 
 @dataclass(frozen=True)
@@ -72,29 +69,25 @@ def attach_scorer(*given: Any) -> dict[str, Any]:
     with acting_as(found.owner):
         _model(request)  # loaded before anybody has to wait for the lock
         wanted = fit.Wanted(request.targets, request.class_)
+        making.wait_for_turn(found.owner)
         plpy.execute(f"LOCK TABLE {found.name} IN {'ACCESS' if wanted.added(found) else 'SHARE ROW'} EXCLUSIVE MODE")
         scorer = _model(request)
     with pinned(found.owner):
         found = table.read(oid)  # nobody changes it any more
     _check_free(found, request)
-    understood = _understand(request, found, scorer, wanted)
-    with pinned(found.owner):
-        _add_columns(found, wanted)
-    attached = _register(request, found, understood)
-    _make(attached, found, understood)
-    with pinned(registry_owner()):
+    with making.allowed(found.owner):
+        understood = _understand(request, found, scorer, wanted)
+        with pinned(found.owner):
+            _add_columns(found, wanted)
+        attached = _register(request, found, understood)
+        _make(attached, found, understood)
+    with pinned(making.registry_owner()):
         return dict(ask(_ROW, ["integer"], [attached.id])[0])
 
 
 def _model(request: Request) -> Scorer:
     epoch = ask("SELECT modeldb._epoch() AS epoch", [], [])[0]["epoch"]
     return predict.find(request.model, epoch)[0]
-
-
-def registry_owner() -> int:
-    """The oid of modeldb_owner."""
-    query = "SELECT 'modeldb_owner'::pg_catalog.regrole::pg_catalog.oid::pg_catalog.int8 AS oid"
-    return int(ask(query, [], [])[0]["oid"])
 
 
 def _check_free(found: Table, request: Request) -> None:
@@ -183,32 +176,14 @@ def _register(request: Request, found: Table, understood: Understood) -> TableSc
         understood.enrichment.given if understood.enrichment else None,
         who,
     ]
-    with pinned(registry_owner()):
+    with pinned(making.registry_owner()):
         plpy.execute("LOCK TABLE modeldb.publication IN ROW EXCLUSIVE MODE")
-        _forget_gone()
+        making.forget_gone()
         ask("SELECT FROM modeldb._route($1)", ["text"], [request.model])  # it may have been retired meanwhile
         [row] = ask(_INSERT, _TYPES, values)
         scorer = load(row["id"])
-        drop_functions(scorer.id)  # no id comes twice: what has these names was made to be in the way
+        making.drop_functions(scorer.id)  # no id comes twice: what has these names was made to be in the way
         return scorer
-
-
-def drop_functions(scorer: int) -> None:
-    """Drop what has the names of the functions of a scorer, as the owner of their schema."""
-    for row in ask(_FUNCTIONS, ["text"], [f"_{scorer}"]):
-        plpy.execute(f"DROP FUNCTION {row['signature']} CASCADE")
-
-
-def _forget_gone() -> None:
-    """Forget the scorers of tables that were dropped; what had been made for them is in nobody's way, and goes too."""
-    query = (
-        "SELECT s.id, s.mode FROM modeldb.scorer s WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)"
-    )
-    for row in ask(query, [], []):
-        drop_functions(row["id"])
-        if row["mode"] == "async":
-            queue.drop(row["id"])
-        ask("DELETE FROM modeldb.scorer WHERE id = $1", ["integer"], [row["id"]])
 
 
 def _make(attached: TableScorer, found: Table, understood: Understood) -> None:

@@ -9,7 +9,7 @@ from modeldb.server.backend import ask, current_role, refuse_parallel
 from modeldb.server.batch.owner import check_unrestricted
 from modeldb.server.batch.source import quote
 from modeldb.server.online import queue, table
-from modeldb.server.online.attach import drop_functions, registry_owner
+from modeldb.server.online.making import drop_functions, registry_owner
 from modeldb.server.online.scorer import TableScorer, load
 from modeldb.server.online.table import pinned
 
