@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import signal
+import struct
 import sys
 import threading
 import time
@@ -36,6 +37,11 @@ statement_started.restype = ctypes.c_int64
 transaction_started = _postgres.GetCurrentTransactionStartTimestamp
 """When the transaction began: a procedure that commits begins several within one statement of the client."""
 transaction_started.restype = ctypes.c_int64
+
+active_snapshot = _postgres.GetActiveSnapshot
+"""Where the snapshot of the running statement is; to a STABLE function, that of the statement which called it."""
+active_snapshot.restype = ctypes.c_void_p
+_snapshot = struct.Struct("=4x2I12xI20xI")  # xmin, xmax, xcnt and curcid of snapshot.h
 
 _in_transaction_block = _postgres.IsTransactionBlock
 _in_transaction_block.restype = ctypes.c_bool
@@ -68,6 +74,11 @@ def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
     if plan is None:
         plan = _plans[query] = plpy.prepare(query, types)
     return plpy.execute(plan, values)
+
+
+def visible() -> tuple[int, ...]:
+    """What tells two snapshots apart: which transactions are seen by it, and which commands of this one."""
+    return _snapshot.unpack(ctypes.string_at(active_snapshot(), _snapshot.size))
 
 
 def see_other_commits() -> None:

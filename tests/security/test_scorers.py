@@ -84,6 +84,7 @@ def test_a_member_of_the_owner_attaches_what_is_the_owners(table: psycopg.Connec
     assert [(name, owner, definer) for name, owner, definer, _ in made] == [
         (f"_{found['id']}", "test_alice", True),
         (f"_{found['id']}_enrich", "test_alice", False),
+        (f"_{found['id']}_row", "test_alice", False),
     ]
     assert made[0][3] == "{test_alice=X/test_alice}"
     member.execute("SELECT detach_scorer('private.t')")

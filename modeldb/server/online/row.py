@@ -1,8 +1,9 @@
 """The path of a row that is being written: from the bytes that a trigger made of it to its score.
 
-Everything that the score depends on stays the same until the statement is over: so all of its rows are scored by one
-version, and there is nothing to look up for each. That it is over, the trigger after it tells; where none was fired, as
-after an error or for an insert into a partition, the client's next statement does.
+Everything that the score depends on stays the same for all rows of a statement, so there is nothing to look up for
+each: they are scored by one version, the one that the statement's snapshot shows. The trigger function is STABLE, which
+is why that snapshot is at hand. By it are told apart the statements that triggers and functions run within another one
+on the same table, those of a procedure that commits, and those that come after one which failed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import plpy
 
 from modeldb.errors import MalformedInput, MissingPrivilege, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, predict, records, sessions, strided
-from modeldb.server.backend import ask, current_role, statement_started
+from modeldb.server.backend import active_snapshot, ask, current_role, statement_started, visible
 from modeldb.server.online import numbers
 from modeldb.server.online.activity import Counts
 from modeldb.server.online.scorer import TableScorer, load
@@ -26,7 +27,8 @@ _MADE_BY = """
     SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
     WHERE n.nspname OPERATOR(pg_catalog.=) 'modeldb_scorers' AND p.pronargs OPERATOR(pg_catalog.=) 0
         AND p.proname OPERATOR(pg_catalog.=) $1 AND p.proowner OPERATOR(pg_catalog.=) $2"""
-_NEVER = (0, 0)
+_NEVER = (0, 0, 0, 0)
+_MOST_VERSIONS = 1000
 Reader = Callable[[bytes], bool]
 Compile = Callable[[Scorer, list[str], bytes], Reader]
 """From a model, the features' names in the order of the values, and the first row to a function that reads rows."""
@@ -42,10 +44,11 @@ class Online:
     def __init__(self, definition: TableScorer) -> None:
         self.definition = definition
         self.counts = Counts()
-        self.now = _NEVER
+        self.now: tuple[int, int | None, int, int] = _NEVER
         self.role = 0
-        self.model = definition.model
-        """What the model means in this statement: the version, once that is known."""
+        self.statement = 0
+        self.versions: dict[tuple[int, ...], str] = {}
+        """What the model means to the client's statement and to those within it, by what they see."""
         self.version: int | None = None
         self.scorer: Scorer | None = None
         self.read: Reader = _unbound
@@ -59,17 +62,27 @@ class Online:
 
     def begin(self, compile_: Compile, epoch: int, row: bytes) -> None:
         """Get ready for a statement, of which this is the first row. Raises what a prediction raises."""
-        before, self.now = self.now, _NEVER
-        if before[0] != statement_started():  # not only an eviction in the middle of a statement
-            self.model = self.definition.model
+        self.now = _NEVER
+        if self.statement != (statement := statement_started()):
+            self.statement = statement
+            self.versions.clear()
         self.check_caller()
-        found, _ = predict.find(self.model, epoch)
+        seen = visible()
+        # A statement within this one may have let the catalog, and with it the epoch, be newer than the snapshot.
+        found, _ = predict.find(self.versions.get(seen, self.definition.model), epoch)
         if found is not self.scorer:
             self.scorer = None
             self.read = compile_(found, [source.feature for source in self.definition.columns], row)
             self._bind(found)
-        self.model = found.name
-        self.now = _now()
+        if len(self.versions) >= _MOST_VERSIONS:
+            self.versions.popitem()  # the newest: what is older may be of a statement that this one is within
+        self.versions[seen] = found.name
+        self.now = _now(epoch)
+
+    def end(self) -> None:
+        """A statement is over; that one which it was within goes on."""
+        self.now = _NEVER
+        self.versions.pop(visible(), None)
 
     def _bind(self, found: Scorer) -> None:
         label = self.definition.class_
@@ -100,9 +113,9 @@ class Online:
         boundary.fail(error, self.definition.model)
 
 
-def _now() -> tuple[int, int]:
-    """What being ready depends on: the client's statement, and that no model was evicted."""
-    return statement_started(), sessions.evictions
+def _now(epoch: int) -> tuple[int, int | None, int, int]:
+    """What being ready depends on: the client's statement, the one within it, and that no model was evicted."""
+    return statement_started(), active_snapshot(), epoch, sessions.evictions
 
 
 _known: dict[int, Online] = {}
@@ -124,7 +137,7 @@ def _entry(compile_: Compile) -> Callable[[int, int, bytes], float | None]:
         started = perf_counter_ns()
         online = get(scorer)
         try:
-            if online is None or online.now != (statement_started(), sessions.evictions):
+            if online is None or online.now != (statement_started(), active_snapshot(), epoch, sessions.evictions):
                 online = known(scorer)
                 online.begin(compile_, epoch, row)
             score = online.error = None
@@ -221,5 +234,5 @@ def online_done(trigger: dict[str, Any]) -> None:
     """The body of _online_done(): a statement is over; write what was counted, unless that was done just now."""
     scorer = int(trigger["args"][0])
     if (found := _known.get(scorer)) is not None:
-        found.now = _NEVER
+        found.end()
         found.counts.write(scorer)

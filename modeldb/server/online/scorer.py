@@ -89,6 +89,11 @@ class TableScorer:
         return f"{SCHEMA}._{self.id}_enrich"
 
     @property
+    def row_function(self) -> str:
+        """The function that gives the features of a row with enrich's, for a synchronous scorer."""
+        return f"{SCHEMA}._{self.id}_row"
+
+    @property
     def settings(self) -> str:
         """What the trigger function sets, so that where and reject_if mean the same whoever writes rows."""
         path = "SET search_path = pg_catalog, pg_temp"

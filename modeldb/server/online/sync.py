@@ -16,6 +16,11 @@ from modeldb.server.online.table import Table
 SCORED = "modeldb_scored"
 """The block of the trigger function whose variable ``score`` an expression may use."""
 
+_PASSED_ON = """IF SQLSTATE IN ('MD604', '55P03') OR pg_catalog.left(SQLSTATE, 2) IN ('40', '53', '57') THEN
+        RAISE;
+    END IF;"""
+"""What is no matter of the row, such as a deadlock or a full disk, and what reject_if decided."""
+
 
 class Function:
     """The trigger function: for each row, the columns of the score and what goes with it."""
@@ -33,23 +38,47 @@ class Function:
     def sql(self) -> str:
         """CREATE FUNCTION. Without expressions every name in it is qualified, and it does without a search_path.
 
-        STABLE spares a new snapshot for each call, and lets the model be what it is to the statement's; enrich is to
-        see the rows before this one, of the same statement too, and so needs a snapshot of each row.
+        STABLE spares a new snapshot for each call, and lets the model be what it is to the statement's.
         """
         path = f" {self.scorer.settings}" if self.where or self.reject or self.enrichment else ""
         label = f"<<{SCORED}>>\nDECLARE\n    score float8;\n" if self.reject else ""
         body = f"{label}BEGIN\n{textwrap.indent(self._body(), '    ')}\n    RETURN NEW;\nEND"
         return (
             f"CREATE FUNCTION {self.scorer.function}() RETURNS trigger LANGUAGE plpgsql\n"
-            f"{'VOLATILE' if self.enrichment else 'STABLE'} SECURITY DEFINER{path} AS {literal(body)}"
+            f"STABLE SECURITY DEFINER{path} AS {literal(body)}"
         )
 
+    def row_sql(self) -> str:
+        """CREATE FUNCTION for what the trigger function calls to have enrich's columns.
+
+        VOLATILE, because enrich is to see the rows before this one, of the same statement too. STRICT, because a second
+        row of enrich would be a second row in a batch.
+        """
+        s, names = self.scorer, self._given()
+        given = {name: f"${at}" for at, name in enumerate(names, 1)}
+        features = [f"e.{quote(c.column)}" if c.enriched else given[c.column] for c in s.columns]
+        enriched = f"{s.enrich_function}({', '.join(given[name] for name in s.enrich_reads)})"
+        body = f"BEGIN SELECT {self._sent(features)} INTO STRICT sent FROM {enriched} AS e; END"
+        types = "".join(f"{self.table.columns[name].bare}, " for name in names)
+        return f"CREATE FUNCTION {s.row_function}({types}OUT sent bytea) LANGUAGE plpgsql VOLATILE AS {literal(body)}"
+
+    def _given(self) -> list[str]:
+        """The columns of the row that ``row_function`` takes."""
+        s = self.scorer
+        return list(dict.fromkeys([*(c.column for c in s.columns if not c.enriched), *s.enrich_reads]))
+
     def _body(self) -> str:
-        scored = "\n".join([*self._score(), *self._rest(), *self._rejection()])
-        if self.where is None:
-            return scored
-        otherwise = "\n".join(f"    NEW.{quote(name)} := NULL;" for name in self._targets())
-        return f"IF {self.where.text} THEN\n{textwrap.indent(scored, '    ')}\nELSE\n{otherwise}\nEND IF;"
+        body = "\n".join([*self._score(), *self._rest(), *self._rejection()])
+        if self.where is not None:
+            body = f"IF {self.where.text} THEN\n{textwrap.indent(body, '    ')}\nELSE\n{self._nothing()}\nEND IF;"
+        if self.scorer.error is None or not (self.where or self.reject or self.enrichment):
+            return body
+        failed = f"NEW.{quote(self.scorer.error)} := modeldb._online_error({self.scorer.id}, SQLERRM);"
+        caught = f"EXCEPTION WHEN OTHERS THEN\n    {_PASSED_ON}\n{self._nothing()}\n    {failed}"
+        return f"BEGIN\n{textwrap.indent(body, '    ')}\n{caught}\nEND;"
+
+    def _nothing(self) -> str:
+        return "\n".join(f"    NEW.{quote(name)} := NULL;" for name in self._targets())
 
     def _targets(self) -> list[str]:
         s = self.scorer
@@ -57,33 +86,26 @@ class Function:
 
     def _score(self) -> list[str]:
         s = self.scorer
-        into, error = f"NEW.{quote(s.into)}", f"modeldb._online_error({s.id})"
-        if s.enrich is None:
-            lines = [f"{into} := {self._call()};"]
-        else:
-            # STRICT, because a second row of enrich would be a second row in a batch.
-            lines = [f"SELECT {self._call()} INTO STRICT {into} FROM {s.enriched('NEW')} AS e;"]
-        if s.error is None:
-            return lines
-        noted = f"NEW.{quote(s.error)} := {error};"
-        if s.enrich is None:
-            return [*lines, noted]
-        failed = f"NEW.{quote(s.error)} := modeldb._online_error({s.id}, SQLERRM);"
-        return [
-            "BEGIN",
-            *(f"    {line}" for line in [*lines, noted]),
-            "EXCEPTION WHEN OTHERS THEN",
-            f"    {into} := NULL;",
-            f"    {failed}",
-            "END;",
-        ]
+        lines = [f"NEW.{quote(s.into)} := {self._call()};"]
+        if s.error is not None:
+            lines.append(f"NEW.{quote(s.error)} := modeldb._online_error({s.id});")
+        return lines
 
     def _call(self) -> str:
-        given = [f"{'e' if source.enriched else 'NEW'}.{quote(source.column)}" for source in self.scorer.columns]
-        start = f"({self.scorer.id}, modeldb._epoch(), "
-        if all(oid == values.FLOAT8 for oid in self._types()):
-            return f"modeldb._online_numbers{start}modeldb._memory(ARRAY[{', '.join(given)}]))"
-        return f"modeldb._online{start}pg_catalog.record_send(ROW({', '.join(given)})))"
+        s = self.scorer
+        if s.enrich is None:
+            sent = self._sent([f"NEW.{quote(source.column)}" for source in s.columns])
+        else:
+            sent = f"{s.row_function}({', '.join(f'NEW.{quote(name)}' for name in self._given())})"
+        return f"modeldb.{'_online_numbers' if self._numbers() else '_online'}({s.id}, modeldb._epoch(), {sent})"
+
+    def _sent(self, features: Sequence[str]) -> str:
+        """The features' values as the bytes that are handed over."""
+        row = ", ".join(features)
+        return f"modeldb._memory(ARRAY[{row}])" if self._numbers() else f"pg_catalog.record_send(ROW({row}))"
+
+    def _numbers(self) -> bool:
+        return all(oid == values.FLOAT8 for oid in self._types())
 
     def _types(self) -> list[int]:
         enriched = self.enrichment.columns if self.enrichment else {}
@@ -131,6 +153,8 @@ def _escaped(text: str) -> str:
 def make(function: Function) -> None:
     """Make function and triggers, as the table's owner."""
     s = function.scorer
+    if s.enrich is not None:
+        plpy.execute(function.row_sql())
     plpy.execute(function.sql())
     plpy.execute(f"REVOKE ALL ON FUNCTION {s.function}() FROM PUBLIC")
     plpy.execute(f"COMMENT ON FUNCTION {s.function}() IS {literal(f'Scores {s.table} into {s.into}.')}")
