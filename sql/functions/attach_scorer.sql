@@ -35,4 +35,4 @@ COMMENT ON FUNCTION modeldb.attach_scorer(
     'Have the rows of a table scored by a model: while they are written (mode sync), or soon after by a worker (async). '
     'The score is what predict() gives, or the probability of a class; label, model_version and scored_at name columns for '
     'more. Columns that are absent are added. An update of columns that the score does not depend on costs nothing. '
-    'Returns what was attached. Errors: MD101 to MD106, MD108, MD602, MD603, MD907.';
+    'Detach the scorer before the table is given to another owner. Returns what was attached. Errors: MD101 to MD106, MD108, MD602, MD603, MD907.';

@@ -11,6 +11,13 @@ SELECT s.relation AS "table", s."into", s.model, coalesce(called.version, a.vers
         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
         WHERE t.tgrelid = s.relation AND n.nspname = 'modeldb_scorers' AND p.proname = '_' || s.id
             AND p.proowner = c.relowner AND t.tgenabled IN ('O', 'A')
+    ) OR EXISTS (
+        SELECT FROM pg_catalog.unnest(
+            ARRAY[s."into", s.label, s.model_version, s.scored_at, s.error]
+                || s.reads || CASE s.mode WHEN 'async' THEN s.key END) AS needed (name)
+        WHERE needed.name IS NOT NULL AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute b
+            WHERE b.attrelid = s.relation AND b.attname = needed.name AND b.attnum > 0 AND NOT b.attisdropped)
     ) AS broken
 FROM modeldb.scorer s
 CROSS JOIN LATERAL modeldb._parse(s.model) called
@@ -36,5 +43,5 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW modeldb.scorers IS
     'All scorers and how they are doing: the version that the model means now, rows scored and errors since it was '
     'attached, how many rows wait and for how long, how long scoring took in the last hour (async: from the row''s '
-    'transaction to its score), how many rows are parked in scorer_failures; broken tells that the table or a trigger is '
-    'gone, disabled, or not its owner''s.';
+    'transaction to its score), how many rows are parked in scorer_failures; broken tells that the table, a column '
+    'or a trigger is gone, renamed, disabled, or not its owner''s.';

@@ -169,3 +169,16 @@ def test_a_trigger_that_is_disabled_shows(scored: psycopg.Connection) -> None:
     trigger = answer(scored, "SELECT tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname ~ 'score$'")
     scored.execute(f"ALTER TABLE t ENABLE ALWAYS TRIGGER {trigger}".encode())
     assert scorer(scored)["broken"] is False
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("column", ["s", "l", "v", "at", "s_error", "id", "a", "w"])
+@pytest.mark.parametrize("change", ["RENAME {} TO other", "DROP {} CASCADE"])
+def test_a_column_that_is_gone_shows(work: psycopg.Connection, change: str, column: str, mode: str) -> None:
+    """The key is of no use to a synchronous scorer."""
+    work.execute(f"{LINEAR}; ALTER TABLE t ADD w bool".encode())
+    given = {"where": "w", "label": "l", "model_version": "v", "scored_at": "at", "on_error": "null", "mode": mode}
+    attach(work, "t", into="s", **given)
+    assert answers(work, "SELECT broken FROM scorers") == [False]
+    work.execute(f"ALTER TABLE t {change.format(column)}".encode())
+    assert answers(work, "SELECT broken FROM scorers") == [(column, mode) != ("id", "sync")]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 import plpy
 
-from modeldb.errors import InvalidScorer, ScorerConflict
+from modeldb.errors import InvalidScorer
 from modeldb.server import predict
 from modeldb.server.backend import ask, current_role, refuse_parallel
 from modeldb.server.batch.owner import acting_as, check_unrestricted
 from modeldb.server.batch.source import literal, quote
-from modeldb.server.online import fit, making, queue, sync, table
+from modeldb.server.online import fit, making, neighbours, queue, sync, table
+from modeldb.server.online.neighbours import Neighbour
 from modeldb.server.online.probe import SCORE, Enrichment, Expression, Probe, probing
 from modeldb.server.online.request import Request
 from modeldb.server.online.scorer import Source, TableScorer, load
@@ -30,9 +31,6 @@ _ROW = """
         s.enrich_reads, s.key, s.label, s.model_version, s.scored_at, s.error, s."where", s.on_error, s.reject_if,
         s.enrich, s.position, s.attached_at::text, s.attached_by
     FROM modeldb.scorer s WHERE s.id = $1"""
-_OTHERS = """
-    SELECT s."into", ARRAY[s."into", s.label, s.model_version, s.scored_at, s.error] AS targets
-    FROM modeldb.scorer s WHERE s.relation = $1::regclass"""
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,14 @@ def attach_scorer(*given: Any) -> dict[str, Any]:
         scorer = _model(request)
     with pinned(found.owner):
         found = table.read(oid)  # nobody changes it any more
-    _check_free(found, request)
+    others = neighbours.beside(found)
+    neighbours.check_free(found, request.targets.values(), others)
     with making.allowed(found.owner):
-        understood = _understand(request, found, scorer, wanted)
+        understood = _understand(request, found, scorer, wanted, others)
         with pinned(found.owner):
             _add_columns(found, wanted)
         attached = _register(request, found, understood)
-        _make(attached, found, understood)
+        _make(replace(attached, reads=neighbours.depended_on(attached.reads, others)), found, understood)
     with pinned(making.registry_owner()):
         return dict(ask(_ROW, ["integer"], [attached.id])[0])
 
@@ -90,19 +89,9 @@ def _model(request: Request) -> Scorer:
     return predict.find(request.model, epoch)[0]
 
 
-def _check_free(found: Table, request: Request) -> None:
-    """Raise ScorerConflict (MD602) when another scorer writes one of the columns."""
-    with pinned(found.owner):
-        others = ask(_OTHERS, ["oid"], [found.oid])
-    for other in others:
-        if taken := [name for name in request.targets.values() if name in other["targets"]]:
-            raise ScorerConflict(
-                f"{found.name} has a scorer that writes the column {taken[0]!r} already",
-                hint=f"Detach it first: SELECT detach_scorer({literal(found.name)}, {literal(other['into'])}).",
-            )
-
-
-def _understand(request: Request, found: Table, scorer: Scorer, wanted: fit.Wanted) -> Understood:
+def _understand(
+    request: Request, found: Table, scorer: Scorer, wanted: fit.Wanted, others: list[Neighbour]
+) -> Understood:
     """Everything that the scorer is to read. Raises InvalidScorer (MD603) with all that does not fit."""
     with probing(found, wanted.added(found)) as probe:
         enrichment = probe.query(request.enrich) if request.enrich is not None else None
@@ -114,6 +103,7 @@ def _understand(request: Request, found: Table, scorer: Scorer, wanted: fit.Want
         wrong = fit.problems(scorer, request.mapping, found, enriched, columns, wanted)
         understood = Understood(where, reject, enrichment, columns)
         wrong += _misread(request, found, understood)
+        wrong += neighbours.problems(request.mode, understood.reads, request.targets.values(), others)
     if wrong:
         raise InvalidScorer(
             f"model {request.model!r} cannot score {found.name} into {request.into!r}: {'; '.join(wrong)}",
@@ -187,7 +177,7 @@ def _register(request: Request, found: Table, understood: Understood) -> TableSc
 
 
 def _make(attached: TableScorer, found: Table, understood: Understood) -> None:
-    """Functions, triggers and the queue, as the table's owner."""
+    """Functions, triggers and the queue, as the table's owner. attached.reads: what triggers are to heed."""
     if understood.enrichment:
         with acting_as(found.owner):  # by the caller's search_path, once more
             plpy.execute(understood.enrichment.function(attached.enrich_function, found))
