@@ -43,7 +43,8 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON SCHEMA modeldb, modeldb_scorers FROM PUBLIC;
+LOCK TABLE modeldb.scorer IN SHARE UPDATE EXCLUSIVE MODE;  -- attach_scorer() does, and changes that schema's privileges
+REVOKE ALL ON SCHEMA modeldb, modeldb_scorers FROM PUBLIC, modeldb_user;
 GRANT modeldb_user TO modeldb_publisher;
 GRANT modeldb_publisher TO modeldb_admin;
 

@@ -22,6 +22,17 @@ COMMENT ON FUNCTION modeldb._lock_registry() IS
     'One publication at a time, until the end of the transaction. Refuses a REPEATABLE READ transaction whose snapshot '
     'is older than the newest publication (40001).';
 
+CREATE OR REPLACE FUNCTION modeldb._lock_registry_and_scorers() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    LOCK TABLE modeldb.publication IN EXCLUSIVE MODE;  -- attach_scorer() holds ROW SHARE, which lets others promote
+    PERFORM modeldb._lock_registry();
+END
+$$;
+COMMENT ON FUNCTION modeldb._lock_registry_and_scorers() IS
+    'The same, and nobody attaches a scorer meanwhile: it might name what is to be taken away.';
+
 CREATE OR REPLACE FUNCTION modeldb._publish(action text, model text, version integer, alias text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$

@@ -8,7 +8,7 @@ DECLARE
     pointing text;
 BEGIN
     PERFORM modeldb._await_runs(delete_model.model);
-    PERFORM modeldb._lock_registry();
+    PERFORM modeldb._lock_registry_and_scorers();
     IF version IS NOT NULL THEN
         PERFORM modeldb._check_unused(delete_model.model, delete_model.version);
         PERFORM modeldb._publish('delete', delete_model.model, delete_model.version, NULL);

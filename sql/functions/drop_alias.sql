@@ -3,7 +3,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM modeldb._lock_registry();
+    PERFORM modeldb._lock_registry_and_scorers();
     IF NOT EXISTS (SELECT FROM modeldb.alias a WHERE a.model = drop_alias.model AND a.alias = drop_alias.alias) THEN
         PERFORM modeldb._raise_unknown_alias(drop_alias.model, drop_alias.alias);
     END IF;

@@ -79,7 +79,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM modeldb._await_runs(retire.model);
-    PERFORM modeldb._lock_registry();
+    PERFORM modeldb._lock_registry_and_scorers();
     PERFORM modeldb._check_unused(retire.model, retire.version);
     IF EXISTS (SELECT FROM modeldb.model_version v
                WHERE v.model = retire.model AND v.version = retire.version AND v.retired_at IS NOT NULL) THEN

@@ -73,19 +73,40 @@ def test_a_scorer_comes_and_goes_while_rows_are_written(work: psycopg.Connection
     assert answer(work, "SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass") == 0
 
 
-def test_a_version_is_not_retired_under_a_scorer_that_is_being_attached(
-    work: psycopg.Connection, connect: Connect
+@pytest.mark.parametrize(
+    ("model", "taking"),
+    [
+        ("m/2", "retire('m', 2)"),
+        ("m@second", "drop_alias('m', 'second')"),
+        ("m/2", "delete_model('m', 2)"),
+        ("m", "delete_model('m', cascade => true)"),
+    ],
+)
+def test_nothing_is_taken_away_under_a_scorer_that_is_being_attached(
+    work: psycopg.Connection, connect: Connect, model: str, taking: str
 ) -> None:
     work.execute(LINEAR.encode())
+    work.execute("SELECT promote('m', 1, 'second')")
     other = connect()
     other.execute("SET search_path = work, public, modeldb")
     work.execute("BEGIN")
-    attach(work, "t", "m/2")
+    attach(work, "t", model)
     with ThreadPoolExecutor(1) as pool:
-        refused = pool.submit(refusal, other, "SELECT retire('m', 2)", VersionInUse, "work.t.score")
+        refused = pool.submit(refusal, other, f"SELECT {taking}", VersionInUse, "work.t.score")
         wait_for_lock(connect(), other.info.backend_pid)
         work.execute("COMMIT")
         refused.result(timeout=30)
+
+
+def test_promotions_do_not_wait_for_who_attaches(work: psycopg.Connection, connect: Connect) -> None:
+    work.execute(LINEAR.encode())
+    other = connect()
+    other.execute("SET search_path = work, public, modeldb; SET lock_timeout = '10s'")
+    work.execute("BEGIN")
+    attach(work, "t", model_version="version")
+    other.execute("SELECT promote('m', 2)")
+    work.execute("INSERT INTO t VALUES (1, 1, 1); COMMIT; INSERT INTO t VALUES (2, 1, 1)")
+    assert answers(work, "SELECT ARRAY[score, version] FROM t ORDER BY id") == [[4, 2], [4, 2]]
 
 
 def test_a_cancelled_insert_leaves_a_session_that_works(work: psycopg.Connection) -> None:

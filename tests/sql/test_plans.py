@@ -42,6 +42,7 @@ VOLATILITY = {
     "_parse": "i", "_nearest": "i",
     "register_model": "v", "promote": "v", "rollback": "v", "retire": "v", "delete_model": "v", "drop_alias": "v",
     "configure": "v", "_gate": "v", "_replay": "v", "_publish": "v", "_write_epoch": "v", "_lock_registry": "v",
+    "_lock_registry_and_scorers": "v",
     "_point": "v",
     "_attempt": "v", "_await_runs": "v", "_check_owner": "s", "_check_unrestricted": "s", "_check_unstored": "s",
     "_close": "v", "_create_predictions": "v", "_cron_at_work": "s", "_cron_command": "i", "_cron_forget": "v",

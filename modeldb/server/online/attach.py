@@ -152,7 +152,7 @@ def _add_columns(found: Table, wanted: fit.Wanted) -> None:
 
 
 def _register(request: Request, found: Table, understood: Understood) -> TableScorer:
-    """Write the scorer down, as the owner of the registry, while nothing is published."""
+    """Write the scorer down, as the owner of the registry, while nothing is retired or deleted."""
     columns = [{"feature": s.feature, "column": s.column, "enriched": s.enriched} for s in understood.columns]
     who = ask("SELECT current_user::text AS name", [], [])[0]["name"]
     values = [
@@ -167,7 +167,7 @@ def _register(request: Request, found: Table, understood: Understood) -> TableSc
         who,
     ]
     with pinned(making.registry_owner()):
-        plpy.execute("LOCK TABLE modeldb.publication IN ROW EXCLUSIVE MODE")
+        plpy.execute("LOCK TABLE modeldb.publication IN ROW SHARE MODE")
         making.forget_gone()
         ask("SELECT FROM modeldb._route($1)", ["text"], [request.model])  # it may have been retired meanwhile
         [row] = ask(_INSERT, _TYPES, values)
