@@ -104,6 +104,14 @@ class Online:
         [row] = self.query("SELECT modeldb.retry_failures(:table, :into) AS rows", table=table, into=into)
         return int(row["rows"])
 
+    def queue_rows(self, table: str, into: str | None = None) -> int:
+        """Queue all rows for an asynchronous scorer, also those that have a score; how many.
+
+        Raises UnknownScorer (MD601), InvalidScorer (MD603).
+        """
+        [row] = self.query("SELECT modeldb.queue_rows(:table, :into) AS rows", table=table, into=into)
+        return int(row["rows"])
+
     def enriched(self, table: str, enrich: str) -> str:
         """The query for a table's rows with the features that attach_scorer(enrich=...) adds: to train and score by."""
         [row] = self.query("SELECT modeldb.enriched(:table, :enrich) AS query", table=table, enrich=enrich)

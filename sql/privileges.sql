@@ -151,6 +151,7 @@ GRANT EXECUTE ON FUNCTION
     modeldb._online_done(),
     modeldb._sum_latencies(jsonb[]), modeldb._latency(bigint[], double precision), modeldb._queue_state(integer),
     modeldb._scorer_of(text, text), modeldb._pick_scorer(text, text[], text),
+    modeldb.queue_rows(text, text), modeldb._queue_rows(integer),
     modeldb.retry_failures(text, text), modeldb._retry_failures(integer), modeldb._drain(integer, integer),
     modeldb._scored(integer, bigint, integer), modeldb._scored_position(integer)
     TO modeldb_user;

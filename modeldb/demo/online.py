@@ -99,4 +99,4 @@ def stream_payments(db: Database, random: np.random.Generator) -> None:
         with payments_now.running():
             watch(watched, SECONDS)
         finish(watched)
-    note("A busy session tells once a second what it has scored: of the last one, the table may not know yet.")
+    note("A busy session tells once a second what it has scored: of its last one, the table may know nothing.")

@@ -151,6 +151,8 @@ def farewell(private: bool, seconds: float) -> None:
     """How to go on."""
     console().print()
     note(f"That took {seconds:.0f} s. The tables flights and payments and the models late and fraud stay.")
+    note("So do the scorers of payments. The one into later needs `modeldb worker`, until it is detached:")
+    note("SELECT detach_scorer('payments', 'later');")
     if private:
         program = command()
         note("The private PostgreSQL keeps running. It listens on no TCP port.")

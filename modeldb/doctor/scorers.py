@@ -10,7 +10,9 @@ _QUERY = """
     SELECT count(*) AS scorers, count(*) FILTER (WHERE mode = 'async') AS asynchronous,
         string_agg(name, ', ' ORDER BY name) FILTER (WHERE broken) AS broken,
         string_agg(name, ', ' ORDER BY name) FILTER (WHERE oldest_waiting > '1 minute') AS late,
-        coalesce(sum(failures), 0) AS failures
+        coalesce(sum(failures), 0) AS failures,
+        EXISTS (SELECT FROM pg_stat_activity a
+                WHERE a.datname = current_database() AND a.application_name = 'modeldb worker') AS worker
     FROM modeldb.scorers, format('%s (%s)', "table", "into") AS name"""
 
 
@@ -18,10 +20,13 @@ def scorers(connection: Connection) -> Check:
     """Whether scorers are broken, or rows have waited for more than a minute."""
     row = connection.execute(text(_QUERY)).one()
     if row.broken:
-        advice = "SELECT detach_scorer(table, into), and attach it again"
-        return Check("scorers", "fail", f"a trigger is gone, disabled or not its table's owner's: {row.broken}", advice)
+        found = "a column or a trigger is gone, renamed or disabled, or the owner changed or may not predict"
+        return Check(
+            "scorers", "fail", f"{found}: {row.broken}", "SELECT detach_scorer(table, into), and attach it again"
+        )
     if row.late:
-        return Check("scorers", "warn", f"rows have waited for more than a minute: {row.late}", "run modeldb worker")
+        advice = "a worker runs: its log says why they wait" if row.worker else "run modeldb worker"
+        return Check("scorers", "warn", f"rows have waited for more than a minute: {row.late}", advice)
     if row.failures:
         advice = "mend what scorer_failures tells, and SELECT retry_failures(table)"
         return Check("scorers", "warn", f"{row.failures} rows could not be scored", advice)

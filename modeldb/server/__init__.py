@@ -56,6 +56,7 @@ _ENTRIES = {
     "queue_state": "online.queue",
     "waiting": "online.queue",
     "drain": "online.drain",
+    "queue_rows": "online.drain",
     "retry_failures": "online.drain",
     "attach_scorer": "online.attach",
     "detach_scorer": "online.detach",

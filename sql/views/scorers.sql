@@ -4,13 +4,14 @@ SELECT s.relation AS "table", s."into", s.model, coalesce(called.version, a.vers
     modeldb._latency(recent.latencies, 0.5) AS p50_ms, modeldb._latency(recent.latencies, 0.99) AS p99_ms,
     (SELECT count(*) FROM modeldb.scorer_failures f WHERE f.scorer = s.id) AS failures,
     s.enrich,
-    NOT EXISTS (
-        SELECT FROM pg_catalog.pg_trigger t
+    NOT pg_catalog.pg_has_role(c.relowner, 'modeldb_user', 'USAGE') OR (
+        SELECT count(*) < CASE s.mode WHEN 'async' THEN 2 ELSE 1 END FROM pg_catalog.pg_trigger t
         JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-        JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
         WHERE t.tgrelid = s.relation AND n.nspname = 'modeldb_scorers' AND p.proname = '_' || s.id
             AND p.proowner = c.relowner AND t.tgenabled IN ('O', 'A')
+            -- A partition's inserts come through its parent as well, where only triggers for each row are fired.
+            AND (t.tgtype & 1 = 1 OR NOT c.relispartition)
     ) OR EXISTS (
         SELECT FROM pg_catalog.unnest(
             ARRAY[s."into", s.label, s.model_version, s.scored_at, s.error]
@@ -20,6 +21,7 @@ SELECT s.relation AS "table", s."into", s.model, coalesce(called.version, a.vers
             WHERE b.attrelid = s.relation AND b.attname = needed.name AND b.attnum > 0 AND NOT b.attisdropped)
     ) AS broken
 FROM modeldb.scorer s
+JOIN pg_catalog.pg_class c ON c.oid = s.relation
 CROSS JOIN LATERAL modeldb._parse(s.model) called
 LEFT JOIN modeldb.alias a ON a.model = called.model AND a.alias = called.alias
 LEFT JOIN LATERAL (
@@ -33,9 +35,9 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT state.queued, state.oldest_waiting
     FROM (
-        SELECT s.id FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_class q ON q.oid = pg_catalog.to_regclass('modeldb_scorers.queue_' || s.id)
-        WHERE s.mode = 'async' AND c.oid = s.relation AND q.relkind = 'r' AND q.relowner = c.relowner
+        SELECT s.id FROM pg_catalog.pg_class q
+        WHERE s.mode = 'async' AND q.oid = pg_catalog.to_regclass('modeldb_scorers.queue_' || s.id)
+            AND q.relkind = 'r' AND q.relowner = c.relowner
         OFFSET 0
     ) AS there
     CROSS JOIN LATERAL modeldb._queue_state(there.id) AS state
@@ -43,5 +45,5 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW modeldb.scorers IS
     'All scorers and how they are doing: the version that the model means now, rows scored and errors since it was '
     'attached, how many rows wait and for how long, how long scoring took in the last hour (async: from the row''s '
-    'transaction to its score), how many rows are parked in scorer_failures; broken tells that the table, a column '
-    'or a trigger is gone, renamed, disabled, or not its owner''s.';
+    'transaction to its score), how many rows are parked in scorer_failures; broken tells that a column or a '
+    'trigger is gone, renamed or disabled, or that the table''s owner is another one or may not predict.';

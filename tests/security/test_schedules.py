@@ -68,7 +68,10 @@ def schedule_missed_by(admin: psycopg.Connection, own: psycopg.Connection) -> No
 
 
 def test_a_worker_may_run_what_is_due_and_do_nothing_else(sql: psycopg.Connection) -> None:
-    public = ["_attempt", "_due", "_fail_scheduled", "_run_scheduled", "_take_back_attempt"]
+    public = [
+        *("_attempt", "_drain", "_due", "_fail_scheduled", "_forget_events", "_run_scheduled", "_take_back_attempt"),
+        "_waiting",
+    ]
     assert answers(sql, MAY, "modeldb_worker") == public
     assert set(answers(sql, MAY, "modeldb_cron")) - set(public) == {
         *("_cron_command", "_cron_job", "_cron_ready"),

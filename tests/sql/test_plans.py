@@ -55,13 +55,12 @@ VOLATILITY = {
     "_score_statement": "s", "_score_set": "s", "_score_stored": "s", "_score_target": "s", "_shown_by": "s",
     "_source": "s", "_take_back_attempt": "v", "_trusted_numbers": "i", "_unschedule": "v", "create_predictions": "v",
     "describe_predictions": "s", "drop_predictions": "v", "predict_batch": "s", "refresh_predictions": "v",
-    "schedule_predictions": "v", "unschedule_predictions": "v",
-    "_attach_scorer": "v", "_check_unscored": "s", "_compact_activity": "v", "_detach_scorer": "v", "_latency": "i",
-    "_online": "s", "_online_done": "v", "_online_error": "s", "_online_label": "s", "_online_numbers": "s",
-    "_online_version": "s", "_queue_state": "s", "_drain": "v", "_forget_events": "v",
-    "_pick_scorer": "s", "_retry_failures": "v", "_scored": "s", "_scored_position": "s", "_scorer_of": "s",
-    "_waiting": "s", "retry_failures": "v", "_sum_latencies": "i", "attach_scorer": "v", "detach_scorer": "v",
-    "enriched": "s",
+    "schedule_predictions": "v", "unschedule_predictions": "v", "_attach_scorer": "v", "_check_unscored": "s",
+    "_compact_activity": "v", "_detach_scorer": "v", "_latency": "i", "_online": "s", "_online_done": "v",
+    "_online_error": "s", "_online_label": "s", "_online_numbers": "s", "_online_version": "s", "_queue_state": "s",
+    "_drain": "v", "_forget_events": "v", "_pick_scorer": "s", "_queue_rows": "v", "queue_rows": "v",
+    "_retry_failures": "v", "_scored": "s", "_scored_position": "s", "_scorer_of": "s", "_waiting": "s",
+    "retry_failures": "v", "_sum_latencies": "i", "attach_scorer": "v", "detach_scorer": "v", "enriched": "s",
 }  # fmt: skip
 
 

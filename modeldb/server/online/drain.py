@@ -12,10 +12,11 @@ from modeldb.server import predict
 from modeldb.server.backend import ask, refuse_parallel
 from modeldb.server.batch.chunks import chunk_rows
 from modeldb.server.batch.owner import acting_as, check_unrestricted
+from modeldb.server.batch.source import quote
 from modeldb.server.online import microbatch, record
 from modeldb.server.online.entries import Entries, requeue
 from modeldb.server.online.places import only
-from modeldb.server.online.queue import queue_of
+from modeldb.server.online.queue import key_names, queue_of
 from modeldb.server.online.scorer import TableScorer, load
 
 _MAY = """
@@ -105,6 +106,19 @@ def _process(scorer: TableScorer, entries: Entries, outcome: microbatch.Outcome)
     if len(entries.rows):
         batches.process(entries.rows, outcome)
     return batches.version
+
+
+def queue_rows(scorer: int) -> int:
+    """The body of queue_rows(): queue all rows of the table, whether they have a score or not; how many rows."""
+    refuse_parallel()
+    check_unrestricted()
+    found = load(scorer)
+    _check_privilege(found, worker=False)
+    _check_queue(found)
+    columns = ", ".join(f"new.{quote(column)}" for column in found.key)
+    into = f"{queue_of(scorer)} ({', '.join(key_names(found.key))})"
+    with acting_as(found.owner):
+        return int(plpy.execute(f"INSERT INTO {into} SELECT {columns} FROM {only(found)} AS new").nrows())
 
 
 def retry_failures(scorer: int) -> int:

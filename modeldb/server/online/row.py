@@ -15,7 +15,7 @@ from typing import Any
 
 import plpy
 
-from modeldb.errors import MalformedInput, MissingPrivilege, ModeldbError, SignatureMismatch
+from modeldb.errors import InputError, MalformedInput, MissingPrivilege, ModeldbError, SignatureMismatch
 from modeldb.server import boundary, predict, records, sessions, strided
 from modeldb.server.backend import active_snapshot, ask, current_role, statement_started, visible
 from modeldb.server.online import numbers
@@ -110,6 +110,9 @@ class Online:
             return
         table = load(self.definition.id).table  # as it is called by now
         error.detail = " ".join(filter(None, [f"Scoring {table} into {self.definition.into!r}.", error.detail]))
+        if isinstance(error, InputError):
+            accepting = "attach_scorer(..., on_error => 'null') accepts such rows unscored."
+            error.hint = f"{error.hint} Or {accepting}" if error.hint else accepting
         boundary.fail(error, self.definition.model)
 
 
