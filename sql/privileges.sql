@@ -44,7 +44,8 @@ END
 $$;
 
 LOCK TABLE modeldb.scorer IN SHARE UPDATE EXCLUSIVE MODE;  -- attach_scorer() does, and changes that schema's privileges
-REVOKE ALL ON SCHEMA modeldb, modeldb_scorers FROM PUBLIC, modeldb_user;
+REVOKE ALL ON SCHEMA modeldb FROM PUBLIC;
+REVOKE ALL ON SCHEMA modeldb_scorers FROM PUBLIC, modeldb_user;
 GRANT modeldb_user TO modeldb_publisher;
 GRANT modeldb_publisher TO modeldb_admin;
 
