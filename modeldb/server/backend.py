@@ -78,7 +78,8 @@ def ask(query: str, types: Sequence[str], values: Sequence[Any]) -> Any:
 
 def visible() -> tuple[int, ...]:
     """What tells two snapshots apart: which transactions are seen by it, and which commands of this one."""
-    return _snapshot.unpack(ctypes.string_at(active_snapshot(), _snapshot.size))
+    at = active_snapshot()
+    return _snapshot.unpack(ctypes.string_at(at, _snapshot.size)) if at else ()
 
 
 def see_other_commits() -> None:

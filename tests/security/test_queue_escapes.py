@@ -209,4 +209,4 @@ def test_a_trigger_reads_no_events_by_the_rights_of_the_worker(
         UPDATE t SET a = a + 1 WHERE id = 2""".encode()
     )
     assert drain(admin, scorer)["failed"] == 1
-    assert "refreshed" in answer(admin, f"SELECT queue_error FROM modeldb_scorers.queue_{scorer}")
+    assert "another role's rights" in answer(admin, f"SELECT queue_error FROM modeldb_scorers.queue_{scorer}")

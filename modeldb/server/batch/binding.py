@@ -9,7 +9,6 @@ of many rows; and ``read``, which takes that value apart.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,10 @@ import orjson
 
 from modeldb.errors import WrongType
 from modeldb.runtime import DTYPES, Array
-from modeldb.server import values
+from modeldb.server import arrays, values
 from modeldb.server.batch.source import Column
 from modeldb.server.records import bind
 from modeldb.signature import Feature, Input, Signature
-
-_HEADER = struct.Struct("=iiIiiii")  # two-dimensional: dimensions, offset of the data, element type, lengths, bounds
-_LENGTH_WORD = 4  # the length of the whole, which a bytea does not show
-_NO_NULLS = 28  # where the values begin when there is no bitmap: behind the header, aligned to 8
 
 
 @dataclass
@@ -58,24 +53,11 @@ class Numbers:
         return f"modeldb._memory(pg_catalog.array_agg(ARRAY[{', '.join(floats)}]))"
 
     def read(self, data: bytes, rows: int) -> Part:
-        width = len(self.features)
-        dimensions, offset, element, *sizes = _HEADER.unpack_from(data)
-        if (dimensions, element, sizes[:2]) != (2, values.FLOAT8, [rows, width]):
-            raise AssertionError(f"an array of {sizes[:2]} came where {[rows, width]} were asked for")
-        missing = None
-        found: Array
-        if not offset:
-            found = np.frombuffer(data, np.float64, rows * width, _NO_NULLS).reshape(rows, width)
-        else:
-            bits = np.frombuffer(data, np.uint8, (rows * width + 7) // 8, _NO_NULLS)
-            present = np.unpackbits(bits, count=rows * width, bitorder="little").astype(bool)
-            found = np.full(rows * width, np.nan)
-            found[present] = np.frombuffer(data, np.float64, int(present.sum()), offset - _LENGTH_WORD)
-            found, missing = found.reshape(rows, width), ~present.reshape(rows, width)
+        found, present = arrays.read(data, rows, len(self.features))
         tensor = np.array(found, dtype=DTYPES[self.entry.dtype])  # a copy: the bytes are not aligned
         if self.rounded is not None:
             np.copyto(tensor, tensor.astype(np.float32), where=self.rounded)
-        return Part(found, missing, tensor, len(data))
+        return Part(found, None if present is None else ~present, tensor, len(data))
 
 
 class Texts:

@@ -46,6 +46,7 @@ def check_unrestricted() -> None:
     _postgres.GetUserIdAndSecContext(ctypes.byref(user), ctypes.byref(context))
     if context.value & _RESTRICTED_OPERATION:
         raise MissingPrivilege(
-            "predictions cannot be created, refreshed, scheduled or dropped by what a query calls that is refreshed",
-            hint="Take the call out of the source's functions.",
+            "this cannot be called within what PostgreSQL runs with another role's rights, such as the query of a view "
+            "that is refreshed or a trigger of a table whose rows a worker scores",
+            hint="Take the call out of the functions that are run there.",
         )

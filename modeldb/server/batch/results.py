@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,8 @@ import numpy as np
 
 from modeldb.errors import NoProbabilities, NotANumber, SignatureMismatch, UnknownClass
 from modeldb.runtime import Array
-from modeldb.server import values
 from modeldb.server.scorer import Scorer
 from modeldb.signature import Signature, class_text
-
-_HEADER = struct.Struct("=iiIii")  # of one dimension: dimensions, offset of the data, element type, length, lower bound
-_LENGTH_WORD, _ALIGNMENT = 4, 8
 
 
 @dataclass
@@ -98,19 +93,6 @@ def _positions(signature: Signature, raw: dict[str, Any], matrix: Array | None, 
         return labels.astype(np.int64)
     known = {label: position for position, label in enumerate(signature.classes or ())}
     return np.array([known[label] for label in labels.tolist()], dtype=np.int64)
-
-
-def numbers_array(found: Array, answered: Array | None) -> bytes:
-    """A float8[] in PostgreSQL's memory layout, less the length word.
-
-    answered: (n,) boolean, which rows there are answers of; the others get NULL.
-    """
-    if answered is None:
-        return _HEADER.pack(1, 0, values.FLOAT8, len(found), 1) + found.tobytes()
-    bits = np.packbits(answered, bitorder="little").tobytes()
-    begin = _LENGTH_WORD + _HEADER.size
-    bits += bytes(-(begin + len(bits)) % _ALIGNMENT)
-    return _HEADER.pack(1, begin + len(bits), values.FLOAT8, len(answered), 1) + bits + found.tobytes()
 
 
 def labels_literal(quoted: Array, answered: Array | None) -> str:

@@ -11,7 +11,7 @@ import plpy
 
 from modeldb.errors import InvalidArgument, InvalidSource, ModeldbError, RunFailed
 from modeldb.runtime import Array
-from modeldb.server import boundary, predict
+from modeldb.server import arrays, boundary, predict
 from modeldb.server.backend import ask
 from modeldb.server.batch import binding, chunks, judging, results, source
 from modeldb.server.batch.running import Runner
@@ -88,9 +88,9 @@ class Run:
         return (
             chunk.rows,
             chunk.kept,
-            None if numbers is None else results.numbers_array(numbers, answered),
+            None if numbers is None else arrays.write(numbers, answered),
             None if labels is None else results.labels_literal(labels, answered),
-            None if probabilities is None else results.numbers_array(probabilities, answered),
+            None if probabilities is None else arrays.write(probabilities, answered),
             results.texts_literal(_messages(errors, chunk.rows)) if errors else None,
             chunk.hashes,
             None,

@@ -108,13 +108,19 @@ def _process(scorer: TableScorer, entries: Entries, outcome: microbatch.Outcome)
     return batches.version
 
 
-def queue_rows(scorer: int) -> int:
-    """The body of queue_rows(): queue all rows of the table, whether they have a score or not; how many rows."""
+def _of_the_callers(scorer: int) -> TableScorer:
+    """A scorer whose table's owner the caller has the rights of. Raises MissingPrivilege, InvalidScorer."""
     refuse_parallel()
     check_unrestricted()
     found = load(scorer)
     _check_privilege(found, worker=False)
     _check_queue(found)
+    return found
+
+
+def queue_rows(scorer: int) -> int:
+    """The body of queue_rows(): queue all rows of the table, whether they have a score or not; how many rows."""
+    found = _of_the_callers(scorer)
     columns = ", ".join(f"new.{quote(column)}" for column in found.key)
     into = f"{queue_of(scorer)} ({', '.join(key_names(found.key))})"
     with acting_as(found.owner):
@@ -123,11 +129,7 @@ def queue_rows(scorer: int) -> int:
 
 def retry_failures(scorer: int) -> int:
     """The body of retry_failures(): queue what was given up once more; how many rows."""
-    refuse_parallel()
-    check_unrestricted()
-    found = load(scorer)
-    _check_privilege(found, worker=False)
-    _check_queue(found)
+    found = _of_the_callers(scorer)
     failed = ask("DELETE FROM modeldb.scorer_failures WHERE scorer = $1 RETURNING key::text", ["integer"], [scorer])
     with acting_as(found.owner):
         requeue(found, [row["key"] for row in failed])

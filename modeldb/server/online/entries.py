@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from modeldb.runtime import Array
+from modeldb.server import arrays
 from modeldb.server.backend import ask
 from modeldb.server.batch.source import quote
 from modeldb.server.online.places import Rows, integers, only, tid_array, tid_list
@@ -23,8 +24,6 @@ from modeldb.server.online.scorer import TableScorer
 
 ATTEMPTS = 5
 _FIRST_PAUSE = "interval '0.2 seconds'"  # before the second attempt; each further pause is three times as long
-
-_HEADER = 20  # bytes of a one-dimensional array before its values, without the length word
 
 _EQUALITY = """
     SELECT a.attname AS name, format('OPERATOR(%I.%s)', n.nspname, o.oprname) AS operator
@@ -55,7 +54,7 @@ class Entries:
         ask(_BY_INDEX, [], [])
         [taken] = ask(self._taking(most), [], [])
         self.tids = tid_list(taken["entries"])
-        self.ages: Array = np.frombuffer(taken["ages"], offset=_HEADER) if self.tids else np.empty(0)
+        self.ages: Array = arrays.read(taken["ages"], len(self.tids))[0] if self.tids else np.empty(0)
         """Seconds since each was enqueued."""
         self.attempts = integers(taken["attempts"])
         self._find_rows(integers(taken["positions"]) - 1, Rows.read(taken["tids"], taken["partitions"]))

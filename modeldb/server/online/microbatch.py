@@ -10,9 +10,9 @@ import plpy
 
 from modeldb.errors import InvalidScorer, ModeldbError, NotANumber, RunFailed
 from modeldb.runtime import Array
-from modeldb.server import boundary
+from modeldb.server import arrays, boundary
 from modeldb.server.backend import catalog_changes
-from modeldb.server.batch import results, scoring
+from modeldb.server.batch import scoring
 from modeldb.server.batch.chunks import Chunk
 from modeldb.server.batch.source import quote
 from modeldb.server.online.places import Rows, integers, only, tid_array
@@ -37,7 +37,7 @@ class Scored:
     labels: Array | None
 
     def score_array(self) -> bytes:
-        return results.numbers_array(self.scores[self.answered], None if self.answered.all() else self.answered)
+        return arrays.write(self.scores[self.answered], None if self.answered.all() else self.answered)
 
     def label_array(self) -> str | None:
         return None if self.labels is None else "{" + ",".join(self.labels.tolist()) + "}"

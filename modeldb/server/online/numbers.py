@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
@@ -11,14 +10,13 @@ import numpy as np
 
 from modeldb.errors import MalformedInput
 from modeldb.runtime import Array
+from modeldb.server import arrays
 from modeldb.server.records import Layout
 from modeldb.server.scorer import Scorer
 from modeldb.server.strided import plain
 from modeldb.server.values import FLOAT8
 
-_HEADER = struct.Struct("=iiIii")  # of one dimension: dimensions, offset of the data, element type, length, lower bound
 _FEW = 64
-_LENGTH_WORD = 4  # the length of the whole, which a bytea does not show
 
 
 def reader(scorer: Scorer, names: Sequence[str]) -> Callable[[bytes], bool]:
@@ -34,7 +32,7 @@ def reader(scorer: Scorer, names: Sequence[str]) -> Callable[[bytes], bool]:
 
     if not plain(scorer):
         return read
-    buffer, start, size = scorer.buffers[0], _HEADER.size, _HEADER.size + 8 * count
+    buffer, start, size = scorer.buffers[0], arrays.START, arrays.START + 8 * count
     flat, complete = buffer.flat, bytes(4)
     finite = _finiteness(flat)
     copy = _copier(flat, None if layout.positions == list(range(count)) else np.array(layout.positions), count)
@@ -74,11 +72,9 @@ def _copier(flat: Array, order: Array | None, count: int) -> Callable[[bytes], N
 
 def _values(data: bytes, count: int) -> list[Any]:
     """The values of an array of count numbers, None for NULL. Raises MalformedInput (MD210)."""
-    dimensions, offset, element, length, _ = _HEADER.unpack_from(data)
-    if (dimensions, element, length) != (1, FLOAT8, count):
-        raise MalformedInput(f"an array of {length} values came where {count} were to come")
-    if not offset:
-        return list(struct.unpack_from(f"={count}d", data, _HEADER.size))
-    bits = np.unpackbits(np.frombuffer(data, np.uint8, (count + 7) // 8, _HEADER.size), count=count, bitorder="little")
-    found = iter(np.frombuffer(data, np.float64, int(bits.sum()), offset - _LENGTH_WORD).tolist())
-    return [next(found) if bit else None for bit in bits]
+    try:
+        found, present = arrays.read(data, count)
+    except ValueError as error:
+        raise MalformedInput(str(error)) from None
+    numbers = found.tolist()
+    return numbers if present is None else [n if there else None for n, there in zip(numbers, present, strict=True)]

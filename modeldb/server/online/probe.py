@@ -59,9 +59,8 @@ class Enrichment:
 
     def function(self, name: str, table: Table) -> str:
         """The SQL that makes the function: from the columns that are read to one row of the query's, or of NULLs."""
-        prefix = (
-            "read"  # pg_dump cannot write the body of a function whose columns have names and whose arguments do not
-        )
+        # The arguments have names: pg_dump cannot write the body of a function whose columns alone have.
+        prefix = "read"
         while any(column.startswith(prefix) for column in self.columns):
             prefix += "_"
         taken = ", ".join(f"{prefix}{at} {table.columns[read].bare}" for at, read in enumerate(self.reads, 1))
