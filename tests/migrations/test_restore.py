@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
 from support.answers import answer, answers
+from support.dumps import run
 from support.models import Trained
 from support.server import plain
 from support.tables import write_table
 
 import modeldb
-from modeldb.programs import Programs
-
-
-def run(program: str, *arguments: str) -> None:
-    done = subprocess.run([Programs.find() / program, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

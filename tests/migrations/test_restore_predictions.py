@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 from support.answers import answer, answers
+from support.dumps import connect, register_linear, run
 from support.models import Trained
-from support.onnx_models import described, linear
 from support.tables import write_table
 
 from modeldb.cluster import DATABASE, Cluster
-from modeldb.programs import Programs
 
 ROWS = 500
 SETUP = f"""
@@ -48,16 +44,6 @@ KEPT = [
 """What is to be in the restored database as it was."""
 
 
-def run(program: str, *arguments: str) -> None:
-    done = subprocess.run([Programs.find() / program, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def connect(cluster: Cluster, database: str = DATABASE) -> psycopg.Connection:
-    options = "-c search_path=public,modeldb -c timezone=UTC"
-    return psycopg.connect(cluster.url(database), autocommit=True, options=options)
-
-
 @pytest.fixture(scope="module")
 def source(iris: Trained) -> Iterator[Cluster]:
     """A cluster with predictions of all kinds; the champion moved on after they were made."""
@@ -68,9 +54,7 @@ def source(iris: Trained) -> Iterator[Cluster]:
         db.register("flower", iris.estimator, sample=iris.X)
         db.engine.dispose()
         with connect(cluster) as connection:
-            for weight in (1.0, 2.0):
-                values = [linear(weight, 1.0), Jsonb(described("a", "b"))]
-                connection.execute("SELECT register_model('m', %s, %s::jsonb)", values)
+            register_linear(connection)
             connection.execute("SELECT promote('m', 2, 'challenger')")
             connection.execute(SETUP.encode())
             connection.execute("SET SESSION AUTHORIZATION analyst")

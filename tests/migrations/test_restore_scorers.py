@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 from support.answers import answer, answers
+from support.dumps import connect, register_linear, run
 from support.online import drain
-from support.onnx_models import described, linear
 
-from modeldb.cluster import DATABASE, Cluster
-from modeldb.programs import Programs
+from modeldb.cluster import Cluster
 
 SETUP = """
     CREATE ROLE analyst IN ROLE modeldb_user; CREATE ROLE clerk;
@@ -47,16 +44,6 @@ KEPT = [
 """What is to be in the restored database as it was."""
 
 
-def run(program: str, *arguments: str) -> None:
-    done = subprocess.run([Programs.find() / program, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def connect(cluster: Cluster, database: str = DATABASE) -> psycopg.Connection:
-    options = "-c search_path=public,modeldb -c timezone=UTC"
-    return psycopg.connect(cluster.url(database), autocommit=True, options=options)
-
-
 @pytest.fixture(scope="module")
 def source() -> Iterator[Cluster]:
     """A cluster with tables whose rows are scored."""
@@ -65,9 +52,7 @@ def source() -> Iterator[Cluster]:
         db.install()
         db.engine.dispose()
         with connect(cluster) as connection:
-            for weight in (1.0, 2.0):
-                values = [linear(weight, 1.0), Jsonb(described("a", "b"))]
-                connection.execute("SELECT register_model('m', %s, %s::jsonb)", values)
+            register_linear(connection)
             connection.execute(SETUP.encode())
         yield cluster
 
